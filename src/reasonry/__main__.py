@@ -1,0 +1,5 @@
+"""``python -m reasonry``."""
+
+from reasonry.cli.main import entry
+
+entry()

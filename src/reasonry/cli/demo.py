@@ -1,0 +1,49 @@
+"""``reasonry demo``: the main job on the embedded model and the built-in problems, and every two-minute claim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from reasonry.cli.output import Output
+from reasonry.core import config
+from reasonry.core.config import Config
+from reasonry.errors import EXIT_CHECK_FAILED, EXIT_OK
+
+
+class DemoConfig(Config):
+    """Sample answers of a packaged model to built-in problems, vote, verify, measure the quick claims, write a report."""
+
+    problems: Annotated[int, Field(ge=2)] = 40
+    """How many problems."""
+    n: Annotated[int, Field(ge=1)] = 16
+    """Samples per problem."""
+    seed: int = 0
+    """Root of every random stream."""
+    claims: bool = True
+    """Also measure every claim that takes under two minutes."""
+    run: Path = Path("runs/demo")
+    """Run directory."""
+
+
+def main(args: Sequence[str], as_json: bool) -> int:
+    """One run, one report; exit code 1 when a claim failed."""
+    cfg = config.parse(DemoConfig, args, prog="reasonry demo")
+    from reasonry.core import claims
+    from reasonry.core.report import write_report
+    from reasonry.test_time.demo import run_demo
+
+    out = Output(as_json=as_json)
+    chosen = claims.choose(claims.load_claims(), (), "cpu-2min") if cfg.claims else []
+    demo = run_demo(
+        cfg.run, num_problems=cfg.problems, n=cfg.n, seed=cfg.seed, claims=chosen, say=out.aside, opened=out.run_opened
+    )
+    paths = write_report(cfg.run, demo.report)
+    for line in demo.lines:
+        out.line(line)
+    out.run_finished(paths.html, "reasonry demo" + "".join(f" {a}" for a in args))
+    out.result({"run": str(cfg.run), "report": str(paths.html), **demo.results})
+    return EXIT_CHECK_FAILED if demo.failed else EXIT_OK

@@ -1,0 +1,67 @@
+"""What every verb prints the same way: lines for people, one JSON object for programs, a run's first and last line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from reasonry.core.run import Run
+
+
+class Output:
+    """Lines for people go to stdout, or to stderr when ``--json`` keeps stdout for the one object."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self._people = sys.stderr if as_json else sys.stdout
+
+    def line(self, text: str = "") -> None:
+        """One line for people."""
+        print(text, file=self._people, flush=True)
+
+    def aside(self, text: str) -> None:
+        """A remark or a warning: always stderr."""
+        print(text, file=sys.stderr, flush=True)
+
+    def table(self, title: str, columns: list[str], rows: list[list[str]]) -> None:
+        """A table for people, plain when stdout is not a terminal."""
+        from rich.console import Console
+        from rich.table import Table
+
+        wide = None if self._people.isatty() else 160
+        table = Table(title=title, title_justify="left", box=None if wide else _box(), pad_edge=False)
+        for name in columns:
+            table.add_column(name, overflow="fold")
+        for row in rows:
+            table.add_row(*(_plain(cell) for cell in row))
+        Console(file=self._people, width=wide, highlight=False).print(table)
+
+    def run_opened(self, run: Run, determinism: str) -> None:
+        """First line of a run."""
+        self.line(f"run {run.folder} ({run.state})  seed {run.seed}  determinism {determinism}")
+
+    def run_finished(self, report: object, command: str) -> None:
+        """Last lines of a run."""
+        self.line(f"report {report}")
+        self.line(f"again  {command}")
+
+    def result(self, value: Mapping[str, Any]) -> None:
+        """The one JSON object; nothing without ``--json``."""
+        if self.as_json:
+            print(json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True))
+
+
+def _plain(cell: str) -> str:
+    from rich.markup import escape
+
+    from reasonry.core.text import strip_controls
+
+    return escape(strip_controls(cell))
+
+
+def _box() -> Any:
+    from rich import box
+
+    return box.SIMPLE_HEAD

@@ -1,0 +1,32 @@
+"""``reasonry solve``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reasonry.cli.output import Output
+from reasonry.core import config
+from reasonry.test_time.config import SolveConfig
+
+
+def main(args: Sequence[str], as_json: bool) -> int:
+    """Sample, vote, verify, report."""
+    cfg = config.parse(SolveConfig, args, prog="reasonry solve")
+    from reasonry.core.report import write_report
+    from reasonry.test_time.report import build_report, summary_lines
+    from reasonry.test_time.run import results_json, solve
+
+    out = Output(as_json=as_json)
+    commands: list[str] = []
+
+    def opened(run, determinism):
+        out.run_opened(run, determinism)
+        commands.append(run.command)
+
+    solved = solve(cfg, say=out.aside, open_run=opened)
+    paths = write_report(solved.folder, build_report(solved, cfg, command=commands[0]))
+    for line in summary_lines(solved):
+        out.line(line)
+    out.run_finished(paths.html, commands[0])
+    out.result({"run": str(solved.folder), "report": str(paths.html), **results_json(solved), "costs": solved.costs})
+    return 0

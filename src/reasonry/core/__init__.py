@@ -1,0 +1,1 @@
+"""The shared nouns. Knows no method."""

@@ -1,0 +1,67 @@
+"""Progress of long work: a bar on a terminal, one plain line per interval otherwise. Always on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+_INTERVAL_S = 10.0
+
+
+class Progress:
+    """Context manager; call ``advance`` once per finished item.
+
+    Args:
+        label: What is being done.
+        total: Number of items.
+        done: Items an earlier session finished.
+        unit: What an item is, plural.
+    """
+
+    def __init__(self, label: str, *, total: int, done: int = 0, unit: str = "samples") -> None:
+        self._label, self._total, self._done, self._unit = label, total, done, unit
+        self._start_s = self._last_s = time.monotonic()
+        self._first = done
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty() and not os.environ.get("CI"):
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as RichProgress
+
+            self._bar = RichProgress(
+                TextColumn(self._label),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn(self._unit),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task("", total=self._total, completed=self._done)
+            self._bar.start()
+        return self
+
+    def advance(self) -> None:
+        """One more item is done."""
+        self._done += 1
+        if self._bar is not None:
+            self._bar.advance(self._task)
+            return
+        now = time.monotonic()
+        if now - self._last_s >= _INTERVAL_S:
+            self._last_s = now
+            rate = (self._done - self._first) / (now - self._start_s)
+            left_s = (self._total - self._done) / rate if rate else 0.0
+            line = f"{self._label}: {self._done}/{self._total} {self._unit}, about {left_s:.0f} s left"
+            print(line, file=sys.stderr, flush=True)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()

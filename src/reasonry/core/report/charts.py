@@ -1,0 +1,237 @@
+"""Vega-Lite specifications of curves with bands, scatters and heat maps.
+
+Plain dictionaries: building one needs no package. Nothing is sorted or dropped; a value of None or NaN
+leaves a gap. Number formats are d3's: ``.0%``, ``.2f``, ``~s``; empty leaves the choice to the axis.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from reasonry.core.report.channels import (
+    Reference,
+    Series,
+    Spec,
+    Spot,
+    category,
+    distinct,
+    figure,
+    interval_line,
+    name_colours,
+    name_legend,
+    quantity,
+    reference_layers,
+    words,
+)
+from reasonry.core.report.style import LIGHT
+
+_MAX_DOTTED = 40
+_MAX_NUMBERED_COLUMNS = 8
+_MAX_NUMBERED_CELLS = 120
+
+
+def curve_chart(
+    series: Sequence[Series],
+    *,
+    x_title: str,
+    y_title: str,
+    log_x: bool = False,
+    band: bool = True,
+    y_format: str = "",
+    y_domain: tuple[float, float] | None = None,
+    references: Sequence[Reference] = (),
+) -> Spec:
+    """Lines with confidence bands; with ``log_x`` the axis doubles from tick to tick.
+
+    Raises:
+        ValueError: No series, two of one name, or ``log_x`` with a position that is not positive.
+    """
+    names = [s.name for s in series]
+    if not names or len(set(names)) != len(names):
+        raise ValueError(f"curves need distinct names, got {names}")
+    positions = sorted({float(x) for s in series for x in s.x})
+    x = _positions(positions, x_title, log_x=log_x)
+    y = quantity("y", y_title, y_format, **({"domain": list(y_domain)} if y_domain else {"zero": False}))
+    colour = name_colours("series", names)
+    if legend := name_legend(names):
+        legend |= {"symbolType": "stroke", "symbolOpacity": 1, "symbolStrokeWidth": 2.5, "symbolSize": 220}
+        colour["legend"] = legend
+    where: Spec = {"x": x, "y": y, "color": colour}
+    layers: list[Spec] = []
+    if band and any(s.low is not None and s.high is not None for s in series):
+        layers.append(
+            {
+                "mark": {"type": "area", "opacity": 0.13, "interpolate": "monotone"},
+                "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
+                "encoding": {**where, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+            }
+        )
+    dashes: Spec = {
+        "field": "series",
+        "type": "nominal",
+        "legend": legend,
+        "scale": {"domain": names, "range": [[5, 4] if s.dashed else [1, 0] for s in series]},
+    }
+    layers.append({"mark": {"type": "line", "interpolate": "monotone"}, "encoding": {**where, "strokeDash": dashes}})
+    write_interval, interval = interval_line(y_format)
+    near: Spec = {"type": "point", "on": "pointermove", "nearest": True, "clear": "pointerout"}
+    pointed_at: Spec = {"param": "near", "empty": False}
+    layers.append(
+        {
+            "mark": {"type": "point", "filled": True},
+            "params": [{"name": "near", "select": {**near, "fields": ["x", "series"]}}],
+            "encoding": {
+                **where,
+                "opacity": {
+                    "condition": {**pointed_at, "value": 1},
+                    "value": 1 if len(positions) <= _MAX_DOTTED else 0,
+                },
+                "size": {"condition": {**pointed_at, "value": 120}, "value": 28},
+                "tooltip": [
+                    words("series", "series"),
+                    figure("x", x_title, ""),
+                    figure("y", y_title, y_format),
+                    interval,
+                ],
+            },
+        }
+    )
+    rows = [_curve_row(s, i) for s in series for i in range(len(s.x))]
+    return {
+        "data": {"values": rows},
+        "transform": [write_interval],
+        "layer": [*layers, *reference_layers(references, "y")],
+    }
+
+
+def scatter(
+    spots: Sequence[Spot],
+    *,
+    x_title: str,
+    y_title: str,
+    x_format: str = "",
+    y_format: str = "",
+    log_x: bool = False,
+    diagonal: bool = False,
+    references: Sequence[Reference] = (),
+) -> Spec:
+    """Points, coloured by group; ``diagonal`` draws y = x, for calibration and paired comparisons.
+
+    Raises:
+        ValueError: ``log_x`` with a position that is not positive.
+    """
+    if log_x and any(s.x <= 0 for s in spots):
+        raise ValueError("a logarithmic x axis needs positive positions")
+    groups = distinct(s.group for s in spots if s.group)
+    x_scale = {"type": "log", "nice": False} if log_x else {"zero": False}
+    x = quantity("x", x_title, x_format, **x_scale)
+    y = quantity("y", y_title, y_format, zero=False)
+    layers: list[Spec] = []
+    if diagonal and spots:
+        ends = [min(min(s.x, s.y) for s in spots), max(max(s.x, s.y) for s in spots)]
+        layers.append(
+            {
+                "data": {"values": [{"x": end, "y": end} for end in ends]},
+                "mark": {"type": "line", "strokeDash": [4, 4], "strokeWidth": 1.25, "color": LIGHT.muted},
+                "encoding": {"x": x, "y": y},
+            }
+        )
+    tooltip = [words("label", "label")] if any(s.label for s in spots) else []
+    tooltip += [figure("x", x_title, x_format), figure("y", y_title, y_format)]
+    encoding: Spec = {"x": x, "y": y, "tooltip": tooltip}
+    if groups:
+        encoding["color"] = name_colours("group", groups)
+        tooltip.insert(0, words("group", "group"))
+    size = 60 if len(spots) <= 300 else 22
+    layers.append({"mark": {"type": "point", "filled": True, "size": size, "opacity": 0.65}, "encoding": encoding})
+    rows = [{"x": s.x, "y": s.y, "label": s.label, "group": s.group} for s in spots]
+    return {"data": {"values": rows}, "layer": [*layers, *reference_layers(references, "y")]}
+
+
+def heatmap(
+    values: Sequence[Sequence[float | None]],
+    *,
+    row_labels: Sequence[str],
+    column_labels: Sequence[str],
+    row_title: str,
+    column_title: str,
+    value_title: str,
+    value_format: str = ".2f",
+    domain: tuple[float, float] | None = None,
+) -> Spec:
+    """A matrix as colour, with its numbers written in while they fit: attention, confusion, grids.
+
+    Raises:
+        ValueError: The labels do not fit the matrix, or are not distinct.
+    """
+    num_rows, num_columns = len(row_labels), len(column_labels)
+    if len(values) != num_rows or any(len(line) != num_columns for line in values):
+        raise ValueError(f"{num_rows} x {num_columns} labels do not fit the matrix")
+    if len(set(row_labels)) != num_rows or len(set(column_labels)) != num_columns:
+        raise ValueError("the labels of a heat map must be distinct along each side")
+    finite = [v for line in values for v in line if v is not None and math.isfinite(v)]
+    low, high = domain or (min(finite, default=0.0), max(finite, default=1.0))
+    x = category("column", column_labels, column_title)
+    y: Spec = {"field": "row", "type": "nominal", "sort": list(row_labels), "title": row_title}
+    shade: Spec = {
+        "field": "value",
+        "type": "quantitative",
+        "title": value_title,
+        "scale": {"domain": [low, high], "range": list(LIGHT.ramp)},
+        "legend": {"gradientLength": 160, "gradientThickness": 8, "format": value_format},
+    }
+    tooltip = [
+        words("row", row_title),
+        words("column", column_title),
+        figure("value", value_title, value_format),
+    ]
+    layers: list[Spec] = [
+        {
+            "mark": {"type": "rect", "stroke": LIGHT.ground, "strokeWidth": 2},
+            "encoding": {"x": x, "y": y, "color": shade, "tooltip": tooltip},
+        }
+    ]
+    if num_columns <= _MAX_NUMBERED_COLUMNS and num_rows * num_columns <= _MAX_NUMBERED_CELLS:
+        # Far up the ramp a cell stands out from the ground, so its number takes the ground's colour.
+        stands_out: Spec = {"test": f"datum.value > {low + 0.6 * (high - low)}", "value": LIGHT.ground}
+        layers.append(
+            {
+                "mark": {"type": "text", "fontSize": 11.5},
+                "transform": [{"filter": "isValid(datum.value)"}],
+                "encoding": {
+                    "x": x,
+                    "y": y,
+                    "color": {"condition": stands_out, "value": LIGHT.ink},
+                    "text": {"field": "value", "type": "quantitative", "format": value_format},
+                },
+            }
+        )
+    rows = [
+        {"row": row, "column": column, "value": value}
+        for row, line in zip(row_labels, values, strict=True)
+        for column, value in zip(column_labels, line, strict=True)
+    ]
+    return {"height": max(1, num_rows) * 36, "data": {"values": rows}, "layer": layers}
+
+
+def _positions(positions: Sequence[float], title: str, *, log_x: bool) -> Spec:
+    """The x channel of curves: powers of two on a logarithmic axis, whole numbers where all are whole."""
+    if not log_x:
+        x = quantity("x", title, "", zero=False, nice=False)
+        if all(p == int(p) for p in positions if math.isfinite(p)):
+            x["axis"] |= {"tickMinStep": 1, "format": ",d"}
+        return x
+    if not positions or positions[0] <= 0:
+        raise ValueError("a logarithmic x axis needs positive positions")
+    x = quantity("x", title, ",.4~g", type="log", base=2, nice=False)
+    powers = range(math.floor(math.log2(positions[0])), math.ceil(math.log2(positions[-1])) + 1)
+    x["axis"]["values"] = [2.0**p for p in powers][:: max(1, len(powers) // 8)]
+    return x
+
+
+def _curve_row(s: Series, i: int) -> Spec:
+    row: Spec = {"series": s.name, "x": s.x[i], "y": s.y[i]}
+    if s.low is not None and s.high is not None:
+        row |= {"low": s.low[i], "high": s.high[i]}
+    return row

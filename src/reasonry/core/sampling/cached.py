@@ -1,0 +1,92 @@
+"""A content-addressed cache around any sampler: an answer that was paid for is never paid for again.
+
+The key is a hash of the sampler's identity (model, drawing rule, seed), the prompt, the problem id and the sample
+index: whatever decides a completion. One small JSON file per completion, written atomically, so that several
+processes can share a cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from reasonry.core import atomic
+from reasonry.core.environment import Determinism
+from reasonry.core.messages import to_openai
+from reasonry.core.sampling.base import Completion, Request, Sampler, SamplerStats, Skip
+
+
+class CachedSampler:
+    """Wraps ``inner``; completions found in ``folder`` are not sampled again. Errors are never cached."""
+
+    def __init__(self, inner: Sampler, folder: Path) -> None:
+        self.inner = inner
+        self.folder = folder
+        self.num_unreadable = 0
+
+    @property
+    def stats(self) -> SamplerStats:
+        """The inner sampler's costs, with the cache hits."""
+        return self.inner.stats
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """A cache changes nothing."""
+        return self.inner.identity
+
+    @property
+    def determinism(self) -> Determinism:
+        """A cache changes nothing."""
+        return self.inner.determinism
+
+    def path(self, request: Request, index: int) -> Path:
+        """Where the completion of this sample is kept."""
+        prompt = request.raw if request.raw is not None else [to_openai(m) for m in request.messages]
+        body = json.dumps([self.inner.identity, request.id, index, prompt], sort_keys=True)
+        key = hashlib.blake2b(body.encode(), digest_size=16).hexdigest()
+        return self.folder / key[:2] / f"{key}.json"
+
+    def sample(self, requests: Sequence[Request], *, skip: Skip = ()) -> Iterator[Completion]:
+        """Yield completions in request order, cached ones from disk."""
+        done = set(skip)
+        found: dict[tuple[str, int], Completion] = {}
+        for request in requests:
+            for index in request.indices:
+                if (request.id, index) not in done and (hit := self._read(self.path(request, index))):
+                    found[request.id, index] = hit
+        fresh = self.inner.sample(requests, skip=done | found.keys())
+        by_id = {request.id: request for request in requests}
+        held: dict[tuple[str, int], Completion] = {}
+        for request in requests:
+            for index in sorted(request.indices):
+                key = (request.id, index)
+                if key in done:
+                    continue
+                if key in found:
+                    self.stats.num_cache_hits += 1
+                    yield found[key]
+                    continue
+                while key not in held:
+                    completion = next(fresh)
+                    held[completion.id, completion.index] = completion
+                    self._write(by_id[completion.id], completion)
+                yield held.pop(key)
+
+    def _read(self, path: Path) -> Completion | None:
+        try:
+            row = json.loads(path.read_text("utf-8"))
+            return replace(Completion(**row), tokens=tuple(row["tokens"]), logps=tuple(row["logps"]))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError):
+            self.num_unreadable += 1  # counted, sampled again and overwritten
+            self.stats.notes.append(f"unreadable cache entry {path.name}: sampled again")
+            return None
+
+    def _write(self, request: Request, completion: Completion) -> None:
+        if completion.finish != "error":
+            atomic.write_json(self.path(request, completion.index), asdict(completion))

@@ -1,0 +1,110 @@
+"""Samplers that need no model: written answers, or a simulated solver with a known accuracy.
+
+The simulated solver is the ground truth for everything that is said about voting and selection: its answer law is
+known, so that measured curves can be held against exact ones.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from reasonry.core import seeds
+from reasonry.core.environment import Determinism
+from reasonry.core.sampling.base import Completion, Request, SamplerStats, Skip
+from reasonry.core.sampling.config import ScriptedConfig
+from reasonry.core.task import Problem
+from reasonry.errors import DataError
+
+
+class ScriptedSampler:
+    """Answers from a table: ``texts[id][index % len]``."""
+
+    def __init__(self, texts: Mapping[str, Sequence[str]], *, delay_s: float = 0.0) -> None:
+        self._texts = texts
+        self._delay_s = delay_s
+        self.stats = SamplerStats()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The script itself."""
+        return {"sampler": "scripted", "texts": {k: list(v) for k, v in self._texts.items()}}
+
+    @property
+    def determinism(self) -> Determinism:
+        """A script repeats."""
+        return "sample-stable"
+
+    def answer(self, request: Request, index: int) -> str:
+        """The text of one sample."""
+        try:
+            written = self._texts[request.id]
+        except KeyError as e:
+            raise DataError(f"the script has no answer for problem {request.id!r}", place="scripted sampler") from e
+        return written[index % len(written)]
+
+    def sample(self, requests: Sequence[Request], *, skip: Skip = ()) -> Iterator[Completion]:
+        """Yield the scripted answers in order. A token is a word."""
+        done = set(skip)
+        for request in requests:
+            for index in sorted(request.indices):
+                if (request.id, index) in done:
+                    continue
+                start = time.perf_counter()
+                if self._delay_s:
+                    time.sleep(self._delay_s)
+                text = self.answer(request, index)
+                num_tok = max(1, len(text.split()))
+                self.stats.num_completions += 1
+                self.stats.num_completion_tok += num_tok
+                self.stats.seconds += time.perf_counter() - start
+                yield Completion(request.id, index, text, "stop", 0, num_tok)
+
+
+class SimulatedSolver(ScriptedSampler):
+    """A solver of numeric problems whose answer law is known: see `law`."""
+
+    def __init__(self, problems: Sequence[Problem], config: ScriptedConfig, *, seed: int = 0) -> None:
+        super().__init__({}, delay_s=config.delay_s)
+        self._oracle = {p.id: p.answer for p in problems}
+        self._config = config
+        self._seed = seed
+        self._laws: dict[str, dict[str, float]] = {}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The law and the seed."""
+        law = self._config.model_dump(mode="json", exclude={"delay_s"})
+        return {"sampler": "scripted", "model": "scripted", **law, "seed": self._seed}
+
+    def law(self, oracle: str) -> dict[str, float]:
+        """Answer -> probability; the answer '' stands for a reply without a number."""
+        c = self._config
+        weights = [1 / rank for rank in range(1, c.num_wrong + 1)]
+        wrong = [(1 - c.silent) * (1 - c.accuracy) * w / sum(weights) for w in weights]
+        names = [self._wrong(oracle, rank) for rank in range(1, c.num_wrong + 1)]
+        return {oracle: (1 - c.silent) * c.accuracy, **dict(zip(names, wrong, strict=True)), "": c.silent}
+
+    def _wrong(self, oracle: str, rank: int) -> str:
+        if re.fullmatch(r"-?\d+", oracle):
+            return str(int(oracle) + rank)
+        return f"{oracle} or not ({rank})"
+
+    def answer(self, request: Request, index: int) -> str:
+        """Draw from the law with the sample's own stream."""
+        try:
+            oracle = self._oracle[request.id]
+        except KeyError as e:
+            raise DataError(f"no oracle answer for problem {request.id!r}", place="scripted sampler") from e
+        u = float(seeds.uniforms(self._seed, "scripted", request.id, index, num=1)[0])
+        law = self._laws.get(oracle)
+        if law is None:
+            law = self._laws[oracle] = self.law(oracle)
+        answer = next(iter(law))
+        for answer, p in law.items():  # noqa: B007 - the last answer takes what rounding leaves
+            u -= p
+            if u < 0:
+                break
+        return f"Thinking it through step by step.\n#### {answer}" if answer else "I could not work that out."

@@ -1,0 +1,59 @@
+"""Statistics of evaluations: intervals, exact paired tests, bootstrap, and evidence valid at any stopping
+time.
+
+NumPy and SciPy only. Each file names its formulas and sources.
+"""
+
+from reasonry.core.stats.anytime import (
+    BernoulliEProcess,
+    ConfidenceSequence,
+    anytime_interval,
+    confidence_sequence,
+    log_e_value,
+)
+from reasonry.core.stats.intervals import (
+    Interval,
+    check_level,
+    clopper_pearson,
+    fisher_interval,
+    newcombe_difference,
+    wilson,
+)
+from reasonry.core.stats.paired import (
+    PairedResult,
+    holm,
+    mcnemar_exact,
+    paired_permutation,
+    sign_test,
+)
+from reasonry.core.stats.resampling import (
+    BootstrapResult,
+    bca_interval,
+    bootstrap,
+    percentile_interval,
+    resample_counts,
+)
+
+__all__ = [
+    "BernoulliEProcess",
+    "BootstrapResult",
+    "ConfidenceSequence",
+    "Interval",
+    "PairedResult",
+    "anytime_interval",
+    "bca_interval",
+    "bootstrap",
+    "check_level",
+    "clopper_pearson",
+    "confidence_sequence",
+    "fisher_interval",
+    "holm",
+    "log_e_value",
+    "mcnemar_exact",
+    "newcombe_difference",
+    "paired_permutation",
+    "percentile_interval",
+    "resample_counts",
+    "sign_test",
+    "wilson",
+]

@@ -1,0 +1,36 @@
+"""Verifiers behind one protocol, by name: ``number``, ``exact``, ``math``, ``regex:PATTERN``, ``json:PATH``."""
+
+from __future__ import annotations
+
+from reasonry.core.verify.base import Verifier
+from reasonry.errors import ConfigError, nearest
+
+__all__ = ["VERIFIERS", "Verifier", "make_verifier"]
+
+VERIFIERS = ("number", "exact", "math", "regex:PATTERN", "json:PATH")
+
+
+def make_verifier(name: str) -> Verifier:
+    """The verifier called ``name``.
+
+    Raises:
+        ConfigError: Unknown name, or a malformed pattern or path.
+        MissingDependencyError: It needs a package that is not installed.
+    """
+    kind, _, detail = name.partition(":")
+    if kind == "number":
+        from reasonry.core.verify.number import NumberVerifier
+
+        return NumberVerifier()
+    if kind == "math":
+        from reasonry.core.verify.math import MathVerifier
+
+        return MathVerifier()
+    if kind in ("exact", "regex", "json"):
+        from reasonry.core.verify import text
+
+        if kind == "exact":
+            return text.ExactVerifier()
+        return text.RegexVerifier(detail) if kind == "regex" else text.JsonPathVerifier(detail)
+    hint = nearest(name, VERIFIERS) or f"Known: {', '.join(VERIFIERS)}."
+    raise ConfigError(f"unknown verifier {name!r}", place="verifier", remedy=hint)

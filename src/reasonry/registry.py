@@ -1,0 +1,65 @@
+"""The one list of methods and verbs that command line, docs and tests iterate.
+
+Targets are ``module:attribute`` strings, so that reading the list imports nothing. A new method is one row here, one
+folder, one recipe, one claim and one page.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Literal, NamedTuple
+
+Family = Literal["training", "understanding", "test time", "evaluation", "provenance"]
+Status = Literal["stable", "preview"]
+
+
+class Method(NamedTuple):
+    """One published method."""
+
+    name: str
+    family: Family
+    package: str
+    paper: str
+    status: Status
+    verbs: tuple[str, ...]
+    job: str
+    page: str
+
+
+class Verb(NamedTuple):
+    """One command; ``target`` is ``module:function`` taking (arguments, json) and returning an exit code."""
+
+    name: str
+    target: str
+    usage: str
+    job: str
+
+
+METHODS: tuple[Method, ...] = (
+    Method(
+        "test-time-scaling",
+        "test time",
+        "reasonry.test_time",
+        "arXiv 2506.05295",
+        "preview",
+        ("solve",),
+        "sample several answers, vote, verify, and see exactly what more samples would buy",
+        "docs/test_time.md",
+    ),
+)
+
+VERBS: tuple[Verb, ...] = (
+    Verb("demo", "reasonry.cli.demo:main", "", "the main job on an embedded model: no account, no network, CPU"),
+    Verb("solve", "reasonry.cli.solve:main", "TASK", "sample, vote, verify; exact curves over the samples"),
+    Verb("data", "reasonry.cli.data:main", "make|check", "make problems, or check a data file line by line"),
+    Verb("reproduce", "reasonry.cli.reproduce:main", "[CLAIM...]", "measure claims and print PASS or FAIL"),
+    Verb("view", "reasonry.cli.view:main", "RUN", "show a run directory's report"),
+    Verb("list", "reasonry.cli.list:main", "[methods|tasks|claims|recipes]", "what there is"),
+    Verb("doctor", "reasonry.cli.doctor:main", "", "check this machine and the installed packages"),
+)
+
+
+def resolve(target: str) -> Any:
+    """Import ``module:attribute``."""
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
