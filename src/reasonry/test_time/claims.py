@@ -1,0 +1,142 @@
+"""Measurements behind the claim cards of test-time scaling."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+
+from reasonry.core import groups, seeds
+from reasonry.core.claims import Measurement
+from reasonry.core.sampling import Request, SamplingConfig, ScriptedConfig
+from reasonry.core.sampling.scripted import SimulatedSolver
+from reasonry.core.stats import bootstrap
+from reasonry.core.task import Problem
+from reasonry.test_time.config import SolveConfig
+from reasonry.test_time.run import solve
+from reasonry.test_time.votes import Graded, curves
+
+
+def estimator_error(*, num_pools: int, pool_size: int, seed: int) -> Measurement:
+    """Largest difference between the exact pool estimators and enumerating every subset of every size."""
+    worst = 0.0
+    for i in range(num_pools):
+        rng = seeds.stream(seed, "pool", i)
+        answers = [None if a == 0 else str(a) for a in rng.integers(0, 5, pool_size)]
+        scores = np.where(rng.random(pool_size) < 0.15, math.nan, rng.integers(0, 4, pool_size) / 3)
+        pool = [Graded(a, "right" if a == "1" else "wrong", s) for a, s in zip(answers, scores, strict=True)]
+        found = curves(pool)
+        for k in range(1, pool_size + 1):
+            subsets = list(itertools.combinations(pool, k))
+            for curve, rule in (
+                (found.maj_at_k, _vote_wins),
+                (found.pass_at_k, _any_right),
+                (found.best_of_k, _best_right),
+            ):
+                if curve is not None:
+                    brute = math.fsum(rule(s) for s in subsets) / len(subsets)
+                    worst = max(worst, abs(brute - float(curve[k - 1])))
+    return Measurement(worst, worst, worst, num_pools, seed, "maximum over pools, rules and k")
+
+
+def _vote_wins(subset: tuple[Graded, ...]) -> float:
+    votes: dict[str, int] = {}
+    for s in subset:
+        if s.answer is not None:
+            votes[s.answer] = votes.get(s.answer, 0) + 1
+    most = max(votes.values(), default=0)
+    leaders = [a for a, c in votes.items() if c == most]
+    return 1 / len(leaders) if "1" in leaders else 0.0
+
+
+def _any_right(subset: tuple[Graded, ...]) -> float:
+    return float(any(s.grade == "right" for s in subset))
+
+
+def _best_right(subset: tuple[Graded, ...]) -> float:
+    scored = [s for s in subset if not math.isnan(s.score)] or list(subset)
+    top = max((s.score for s in scored if not math.isnan(s.score)), default=math.nan)
+    best = scored if math.isnan(top) else [s for s in scored if s.score == top]
+    return sum(s.grade == "right" for s in best) / len(best)
+
+
+def curve_bias(*, num_problems: int, n: int, k: int, seed: int) -> Measurement:
+    """Mean maj@k of pools of n simulated samples minus the exact probability under the simulated law."""
+    problems = [Problem(f"p{i}", "", "40") for i in range(num_problems)]
+    solver = SimulatedSolver(problems, ScriptedConfig(accuracy=0.4, num_wrong=3, silent=0.1), seed=seed)
+    exact = _plurality(solver.law("40"), k)
+    values: list[float] = []
+    for problem in problems:
+        texts = [c.text for c in solver.sample([Request(problem.id, (), range(n))])]
+        answers = [t.rsplit(" ", 1)[1] if "####" in t else None for t in texts]
+        pool = [Graded(a, "right" if a == "40" else "wrong", math.nan) for a in answers]
+        values.append(float(curves(pool).maj_at_k[k - 1]))
+    mean, half = float(np.mean(values)), 2.576 * float(np.std(values, ddof=1)) / math.sqrt(num_problems)
+    bias = mean - exact
+    return Measurement(bias, bias - half, bias + half, num_problems, seed, f"99 % normal interval; exact {exact:.6f}")
+
+
+def _plurality(law: dict[str, float], k: int) -> float:
+    """P(the first answer wins k votes with uniform tie-break), by enumerating all vote counts. '' abstains."""
+    names, p = list(law), list(law.values())
+    total = 0.0
+    for counts in itertools.product(range(k + 1), repeat=len(p) - 1):
+        rest = k - sum(counts)
+        if rest < 0:
+            continue
+        full = (*counts, rest)
+        voting = [c for name, c in zip(names, full, strict=True) if name]
+        most = max(voting)
+        if most == 0 or full[0] < most:
+            continue
+        ways = math.factorial(k) / math.prod(map(math.factorial, full))
+        total += ways * math.prod(q**c for q, c in zip(p, full, strict=True)) / voting.count(most)
+    return total
+
+
+def order_dependence(*, model: str, num_problems: int, n: int, max_new_tokens: int, seed: int) -> Measurement:
+    """Samples that change when the problems are permuted or the batch size is 1, 3 or 8 (float32)."""
+    from reasonry.core.messages import user
+    from reasonry.core.models import ModelConfig, load_causal_lm
+    from reasonry.core.sampling.hf import HFSampler
+    from reasonry.tasks import load_task
+
+    loaded = load_causal_lm(model, ModelConfig(dtype="float32"))
+    task = load_task("word-problems:1-2", num=num_problems, seed=seed)
+    requests = [Request(p.id, (user(p.question),), range(n)) for p in task.problems]
+    sampling = SamplingConfig(max_new_tokens=max_new_tokens)
+    seen: list[dict[tuple[str, int], tuple[int, ...]]] = []
+    for batch_size, ordered in ((8, requests), (3, requests), (1, requests), (8, requests[::-1])):
+        sampler = HFSampler(loaded, sampling, seed=seed, batch_size=batch_size)
+        seen.append({(c.id, c.index): c.tokens for c in sampler.sample(ordered)})
+    changed = sum(any(other[key] != tokens for other in seen[1:]) for key, tokens in seen[0].items())
+    return Measurement(changed, changed, changed, len(seen[0]), seed, "batch sizes 8, 3, 1 and reversed order")
+
+
+def demo_config(*, seed: int = 0, num_problems: int = 40, n: int = 16) -> SolveConfig:
+    """What the demo runs: easy problems, because the embedded model is small."""
+    return SolveConfig(
+        task="word-problems:1-3",
+        limit=num_problems,
+        n=n,
+        seed=seed,
+        sampling=SamplingConfig(temperature=0.7, max_new_tokens=160),
+    )
+
+
+def voting_gain(*, num_problems: int, n: int, seed: int, folder: str = "") -> Measurement:
+    """maj@n minus the accuracy of one sample, embedded model on embedded problems; paired over problems."""
+    config = demo_config(seed=seed, num_problems=num_problems, n=n)
+    solved = solve(config.with_(run=Path(folder)) if folder else config)
+    gains = [pool_gain(pool) for pool in solved.pools.values()]
+    found = bootstrap(np.array(gains), lambda gain_RP: gain_RP.mean(axis=1), seed=seed, vectorized=True)
+    return Measurement(
+        float(found.estimate), found.interval.low, found.interval.high, len(gains), seed, "95 % BCa bootstrap"
+    )
+
+
+def pool_gain(pool: list[Graded]) -> float:
+    """maj@N - maj@1 of one pool."""
+    return float(curves(pool).maj_at_k[-1] - groups.pass_at_k(sum(s.grade == "right" for s in pool), len(pool), 1))

@@ -1,0 +1,87 @@
+"""Votes over finished samples, and the exact value of every smaller sample size.
+
+For a problem with pool of N samples, of which answer o was given c_o times and a_N hold no answer:
+
+    vote      = the o with the largest c_o, ties broken uniformly by the problem's own random stream
+    maj@k     = P(the right answer wins the vote among k samples drawn without replacement)
+    best-of-k = P(the highest-scored of k is right), score = mean log-probability per token
+    pass@k    = P(at least one of k is right) = 1 - C(N - c, k) / C(N, k)
+
+(Huang et al. 2025, section 3, for the rules; the finite-pool averages are ``reasonry.core.groups``.) A sample without
+an answer never wins a vote and never counts as right.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from reasonry.core import groups, seeds
+from reasonry.core.outcome import Grade
+
+
+class Graded(NamedTuple):
+    """One graded sample: canonical answer (None when there is none), grade, score (NaN when unknown)."""
+
+    answer: str | None
+    grade: Grade
+    score: float
+
+
+class Vote(NamedTuple):
+    """Result of a vote.
+
+    Attributes:
+        answer: The winner, None when no sample holds an answer.
+        grade: The winner's grade; ungradable when there is no winner.
+        counts: Votes of each answer, most first, ties in order of first appearance.
+        num_abstain: Samples without an answer.
+        was_tied: Several answers shared the most votes.
+    """
+
+    answer: str | None
+    grade: Grade
+    counts: dict[str, int]
+    num_abstain: int
+    was_tied: bool
+
+
+class Curves(NamedTuple):
+    """Curves for k = 1..N, each of shape (N,); ``best_of_k`` is None when scores are missing."""
+
+    maj_at_k: np.ndarray
+    pass_at_k: np.ndarray
+    best_of_k: np.ndarray | None
+
+
+def vote(samples: Sequence[Graded], *, seed: int, problem_id: str) -> Vote:
+    """Plurality vote with a seeded uniform tie-break, so that the order of samples gives nobody an advantage."""
+    counts = Counter(s.answer for s in samples if s.answer is not None)
+    num_abstain = sum(s.answer is None for s in samples)
+    if not counts:
+        return Vote(None, "ungradable", {}, num_abstain, False)
+    most = max(counts.values())
+    leaders = sorted(answer for answer, votes in counts.items() if votes == most)
+    winner = leaders[int(seeds.stream(seed, "tie", problem_id).integers(len(leaders)))]
+    grade: Grade = next(s.grade for s in samples if s.answer == winner)
+    return Vote(winner, grade, dict(counts.most_common()), num_abstain, len(leaders) > 1)
+
+
+def curves(samples: Sequence[Graded]) -> Curves:
+    """Exact maj@k, pass@k and best-of-k of one problem's pool."""
+    total = len(samples)
+    k = np.arange(1, total + 1)
+    right = np.array([s.grade == "right" for s in samples])
+    # Equal canonical forms share a grade; a verifier with finer equality than its own canonical form (math) may call
+    # several forms right: they are one answer.
+    labels = ["\0right" if s.grade == "right" else s.answer for s in samples]
+    counts = Counter(label for label in labels if label is not None)
+    names = list(counts)
+    target = names.index("\0right") if "\0right" in counts else None
+    maj = groups.maj_at_k([counts[n] for n in names] or [0], target, num_abstain=total - sum(counts.values()))
+    scores = np.array([s.score for s in samples], dtype=float)
+    best = groups.best_of_k(scores, right.astype(float)).curve if np.isfinite(scores).any() else None
+    return Curves(maj, groups.pass_at_k(int(right.sum()), total, k), best)
