@@ -9,6 +9,8 @@ from types import ModuleType
 
 import pytest
 
+from reasonry import registry
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(p for p in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")] if p.is_file())
 RUN = ROOT / "docs" / "run_commands.py"
@@ -50,6 +52,12 @@ def test_generated_blocks_are_fresh() -> None:
 def test_the_pages_that_a_visitor_expects_are_there() -> None:
     names = {_id(p) for p in PAGES}
     assert {"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/architecture.md"} <= names
+
+
+@pytest.mark.parametrize("verb", [v.name for v in registry.VERBS])
+def test_every_verb_has_its_help_on_the_page_of_the_command_line(verb: str) -> None:
+    text = (ROOT / "docs" / "command_line.md").read_text("utf-8")
+    assert re.search(rf"^<!-- generated: help {verb}( \w+)? -->$", text, re.MULTILINE)
 
 
 def prose(page: Path) -> str:
@@ -127,9 +135,8 @@ def test_every_block_names_its_language_so_that_no_command_hides_in_a_plain_one(
     blocks = list(run_commands.fences(page))
     assert {b.language for b in blocks} <= SHOWN_LANGUAGES
     run_commands.commands(page)  # and no unknown tag
-    hidden = [
-        b.place for b in blocks if b.language == "text" and re.search(r"^(\$ )?(reasonry|pip) ", b.text, re.MULTILINE)
-    ]
+    plain = [b for b in blocks if b.language == "text" and not b.text.startswith("usage: reasonry")]  # help pages
+    hidden = [b.place for b in plain if re.search(r"^(\$ )?(reasonry|pip) ", b.text, re.MULTILINE)]
     assert hidden == []
 
 

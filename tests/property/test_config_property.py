@@ -71,9 +71,7 @@ def _parse_toml(text: str) -> SolveConfig:
 
 @settings(max_examples=300, deadline=None)
 @given(mutations(), st.booleans())
-def test_no_flag_that_is_one_edit_away_from_a_key_is_silently_accepted(
-    keys: tuple[str, str], joined: bool
-) -> None:
+def test_no_flag_that_is_one_edit_away_from_a_key_is_silently_accepted(keys: tuple[str, str], joined: bool) -> None:
     key, edited = keys
     if _is_spelling_of_a_flag(edited) or edited in ("", "-"):  # "--" alone ends the flags, by convention
         return
@@ -154,7 +152,12 @@ configs = st.fixed_dictionaries(
         ),
         "endpoint": st.fixed_dictionaries(
             {},
-            optional={"base_url": text, "logprobs": st.booleans(), "extra_body": trees, "timeout_s": st.floats(1e-9, 1e9)},
+            optional={
+                "base_url": text,
+                "logprobs": st.booleans(),
+                "extra_body": trees,
+                "timeout_s": st.floats(1e-9, 1e9),
+            },
         ),
         "scripted": st.fixed_dictionaries({}, optional={"accuracy": unit, "silent": unit}),
     },
@@ -167,7 +170,8 @@ def test_a_dumped_config_replays_to_an_equal_config(cfg: SolveConfig) -> None:
     dumped = config.dump_toml(cfg)
     again = _parse_toml(dumped)
     assert again == cfg
-    assert repr(again) == repr(cfg), "equal down to 1, 1.0 and true"
+    typed, expected = (json.dumps(c.model_dump(mode="json"), sort_keys=True) for c in (again, cfg))
+    assert typed == expected, "equal down to 1, 1.0 and true"
     assert config.dump_toml(again) == dumped
     assert config.fingerprint(again) == config.fingerprint(cfg)
     assert config.diff(cfg, again) == []
@@ -227,13 +231,11 @@ def test_an_extends_field_grows_in_one_direction_only(old: int, new: int) -> Non
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(max_size=40) | st.text('[]{}="\'\n.#ansmplig013 \\', max_size=40))
-def test_any_text_is_a_config_or_a_config_error_with_the_file(text: str) -> None:
+@given(text | st.text("[]{}='\n.#ansmplig013 \\", max_size=40))
+def test_any_text_is_a_config_or_a_config_error_with_the_file(content: str) -> None:
+    place = "a.toml"
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return
-    try:
-        assert isinstance(_parse_toml(text), Config)
+        assert isinstance(_parse_toml(content), Config)
     except ConfigError as e:
-        assert ".toml" in e.place
+        place = e.place
+    assert "a.toml" in place

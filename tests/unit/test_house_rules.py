@@ -1,10 +1,13 @@
 """The rules of the house hold; and each check fails when it is shown a tree that breaks its rule."""
 
+import http.server
 import importlib.util
 import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -279,3 +282,118 @@ def test_the_smoke_recipe_shows_the_number_it_promises(tmp_path: Path) -> None:
     result = json.loads(done.stdout)
     assert f"one sample {result['curves']['pass@k']['mean'][0]:.1%}" in said
     assert f"the vote {result['vote_accuracy']['value']:.1%}" in said
+
+
+# ---------------------------------------------------------------- secrets
+
+CANARY = "sk-canary-8f3a61c0d94e27b5-8f3a61c0d94e27b5-8f3a61c0d94e27b5"
+# A part of a key is a secret too: an error message that is cut off must not be cut inside it.
+CANARY_PART = CANARY[:16]
+
+
+class _Echo(http.server.BaseHTTPRequestHandler):
+    """An endpoint that answers with the path's status and says the caller's credentials back to it."""
+
+    seen: list[str]
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        credentials = self.headers.get("Authorization", "")
+        type(self).seen.append(credentials)
+        _, status, padding, *_ = self.path.split("/")
+        body = ("x" * int(padding) + f"\x1b]0;renamed\x07 you sent {credentials}").encode()
+        self.send_response(int(status))
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: the first failure ends the run, and other requests in flight are hung up on."""
+
+
+@pytest.fixture
+def echo() -> Iterator[str]:
+    _Echo.seen = []
+    server = _Server(("127.0.0.1", 0), _Echo)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def _leave(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run a command with the canary in the environment; what it printed is left in ``folder`` with its files."""
+    done = subprocess.run(
+        [sys.executable, "-m", "reasonry", *args],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "REASONRY_TEST_KEY": CANARY},
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+    )
+    number = len(list(folder.glob("printed-*")))
+    (folder / f"printed-{number}").write_text(done.stdout + "\n" + done.stderr, "utf-8")
+    return done
+
+
+ASK = ("solve", "word-problems:1-1", "--limit", "3", "--n", "2", "--endpoint.api-key-env", "REASONRY_TEST_KEY")
+
+
+def test_a_file_with_the_canary_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / ".hidden").write_bytes(b"\xff\x00" + CANARY.encode())
+    (tmp_path / "clean").write_text("nothing", "utf-8")
+    assert house.holding(tmp_path, CANARY_PART) == [tmp_path / "a" / ".hidden"]
+
+
+def test_no_key_is_left_behind_by_a_run_and_what_is_done_with_it(tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    commands = [
+        [*ASK, "--model", "scripted", "--run", run, "--cache", str(tmp_path / "cache")],
+        [*ASK, "--model", "scripted", "--run", run, "--cache", str(tmp_path / "cache"), "--json"],
+        ["view", run],
+        ["doctor"],
+    ]
+    for command in commands:
+        done = _leave(tmp_path, *command)
+        assert done.returncode in (0, 1), done.stderr
+    assert (tmp_path / "run" / "report.html").exists()
+    assert "REASONRY_TEST_KEY" in (tmp_path / "run" / "config.toml").read_text("utf-8"), "the name, not the key"
+    assert house.holding(tmp_path, CANARY_PART) == []
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 500])  # no JSON; refused; refused with a remedy; tried again
+@pytest.mark.parametrize("padding", [0, 150])  # messages are cut at 200 characters: behind the key, and inside it
+def test_no_key_is_left_behind_when_an_endpoint_says_it_back(
+    tmp_path: Path, echo: str, status: int, padding: int
+) -> None:
+    url = f"{echo}/{status}/{padding}/v1"
+    asked = [*ASK, "--model", "any", "--run", str(tmp_path / "run"), "--endpoint.base-url", url]
+    done = _leave(tmp_path, *asked, "--endpoint.retries", "0")
+    assert done.returncode == 5, done.stderr
+    assert "you sent" in done.stderr, "the message quotes the server, so there was something to leak"
+    assert set(_Echo.seen) == {f"Bearer {CANARY}"}, "the key was in use"
+    assert house.holding(tmp_path, CANARY_PART) == []
+
+
+def test_what_an_endpoint_says_is_not_for_the_terminal_to_obey(tmp_path: Path, echo: str) -> None:
+    done = _leave(tmp_path, *ASK, "--model", "any", "--run", "run", "--endpoint.base-url", f"{echo}/400/0/v1")
+    assert "you sent" in done.stderr
+    assert not {"\x1b", "\x07"} & set(done.stderr)
+
+
+def test_no_key_is_left_behind_when_the_endpoint_is_dead(tmp_path: Path) -> None:
+    asked = [*ASK, "--model", "any", "--run", str(tmp_path / "run"), "--endpoint.base-url", "http://127.0.0.1:9/v1"]
+    done = _leave(tmp_path, *asked, "--endpoint.retries", "1")
+    assert done.returncode == 5, done.stderr
+    assert "cannot reach the endpoint" in done.stderr
+    assert house.holding(tmp_path, CANARY_PART) == []

@@ -163,7 +163,9 @@ def from_dict(cls: type[ConfigT], values: Mapping[str, Any], *, place: str = "co
 
 
 def _config_error(cls: type[Config], error: ValidationError, *, place: str, toml: str) -> ConfigError:
-    first = error.errors(include_url=False)[0]
+    errors = error.errors(include_url=False)
+    # What is missing may still be given elsewhere; what is wrong stays wrong.
+    first = next((e for e in errors if e["type"] != "missing"), errors[0])
     keys = [str(part) for part in first["loc"]]
     dotted = ".".join(keys)
     if line := _line_of(first["loc"], toml):
@@ -280,34 +282,52 @@ def parse(
         else:
             flags.append(arg)
     start = start if start is not None else _started(cls, values, place="config", toml="")
+    _check_names(cls, flags, prog=prog)
     resolved, unknown = _read_flags(cls, flags, start=start, prog=prog, description=description)
     if unknown:
-        raise _unknown_word(cls, unknown[0].split("=")[0], prog=prog)
+        what = "unknown flag" if unknown[0].startswith("-") else "unexpected argument"
+        raise ConfigError(f"{what} {unknown[0]!r}", place=prog, remedy=f"See {prog} --help.")
     return from_dict(cls, resolved, place="command line")
 
 
-def _unknown_word(cls: type[Config], word: str, *, prog: str) -> ConfigError:
-    if not word.startswith("-"):
-        return ConfigError(f"unexpected argument {word!r}", place=prog, remedy=f"See {prog} --help.")
-    flags = {f"--{key.replace('_', '-')}": is_positional for key, is_positional in _dotted_keys(cls)}
-    if flags.get(word):
-        return ConfigError(f"{word!r} is not a flag", place=prog, remedy="Give its value alone, without a name.")
-    known = [flag for flag, is_positional in flags.items() if not is_positional]
-    hint = nearest(word.lower(), known) or f"Flags: {', '.join(known) or 'none'}."
-    return ConfigError(f"unknown flag {word!r}", place=prog, remedy=hint)
+def _check_names(cls: type[Config], words: Sequence[str], *, prog: str) -> None:
+    """Refuse every ``--name`` that is no flag. tyro alone would take ``--0n=3`` for a positional argument."""
+    flags, positionals = ["--help"], set[str]()
+    for key, field in _leaf_fields(cls):
+        flag = f"--{key.replace('_', '-')}"
+        if _is_positional(field):
+            positionals.add(flag)
+        else:
+            flags.append(flag)
+            if field.annotation is bool:
+                table, _, name = flag[2:].rpartition(".")
+                flags.append(f"--{table}{'.' if table else ''}no-{name}")
+    for word in words:
+        if word == "--":  # what follows are positionals, by convention
+            return
+        name = word.split("=")[0]
+        if not name.startswith("--") or name.replace("_", "-") in flags:
+            continue
+        if name.replace("_", "-") in positionals:
+            remedy = "Give its value alone, without a name."
+            raise ConfigError(f"{name!r} is not a flag", place=prog, remedy=remedy)
+        hint = nearest(name.lower(), flags) or f"Flags: {', '.join(flags)}."
+        raise ConfigError(f"unknown flag {name!r}", place=prog, remedy=hint)
 
 
-def _dotted_keys(cls: type[Config], prefix: str = "") -> Iterator[tuple[str, bool]]:
-    """Every leaf field's dotted key, and whether it is a positional argument."""
-    import tyro
-
-    marker = get_args(tyro.conf.Positional[int])[1]
+def _leaf_fields(cls: type[Config], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
     for name, field in cls.model_fields.items():
         inner = _model_of(field)
         if inner:
-            yield from _dotted_keys(inner, f"{prefix}{name}.")
+            yield from _leaf_fields(inner, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", marker in field.metadata
+            yield f"{prefix}{name}", field
+
+
+def _is_positional(field: FieldInfo) -> bool:
+    import tyro
+
+    return get_args(tyro.conf.Positional[int])[1] in field.metadata
 
 
 def _started(cls: type[ConfigT], values: Mapping[str, Any], *, place: str, toml: str) -> ConfigT:

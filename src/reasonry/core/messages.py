@@ -4,7 +4,8 @@
 * TRL style: ``prompt`` + ``completion`` (strings or message lists), or ``messages``
 * ShareGPT style: ``{"conversations": [{"from": "human" | "gpt" | ..., "value": ...}]}``
 
-Every reader names file and line in its errors and drops nothing silently.
+Every reader names file and line in its errors and drops nothing silently: what a message holds beyond the fields
+below (``reasoning_content``, ``weight``) is kept in ``Message.extra``, further columns in ``Trajectory.metadata``.
 """
 
 from __future__ import annotations
@@ -56,13 +57,17 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. ``content`` is text; ``tool_calls`` belong to assistants, ``tool_call_id`` to tools."""
+    """One turn. ``content`` is text; ``tool_calls`` belong to assistants, ``tool_call_id`` to tools.
+
+    ``extra`` holds the keys that have no meaning here, as they were read; it takes no part in hashing.
+    """
 
     role: Role
     content: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
     name: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ def system(text: str) -> Message:
 
 def to_openai(message: Message) -> Json:
     """The message as an OpenAI-style dict (arguments as a JSON string, as that API has them)."""
-    out: Json = {"role": message.role, "content": message.content}
+    out: Json = {**message.extra, "role": message.role, "content": message.content}
     if message.tool_calls:
         out["tool_calls"] = [
             {
@@ -119,7 +124,7 @@ def to_openai(message: Message) -> Json:
 
 
 def trajectory_to_row(trajectory: Trajectory) -> Json:
-    """The trajectory as a JSONL row that `read_trajectories` reads back unchanged."""
+    """The trajectory as a JSONL row that `read_trajectories` reads back unchanged (but for ``source``)."""
     row: Json = {**trajectory.metadata, "messages": [to_openai(m) for m in trajectory.messages]}
     if trajectory.tools:
         row["tools"] = list(trajectory.tools)
@@ -168,25 +173,28 @@ def parse_trajectory(row: Mapping[str, Any], *, place: str) -> Trajectory:
     tools = row.get("tools") or ()
     if isinstance(tools, str):  # some exports keep the schemas as one JSON string
         tools = _loads(tools, place=f"{place}: tools")
+    if tools:
+        tools = _list_of_objects(tools, place=f"{place}: tools")
     rest = {k: v for k, v in row.items() if k not in used | {"tools", "outcome"}}
     outcome = _outcome(row.get("outcome"), place=place)
-    return Trajectory(messages, tuple(cast("list[Json]", tools)), outcome, rest, place)
+    return Trajectory(messages, tuple(cast("list[Json]", tools or [])), outcome, rest, place)
 
 
 def _loads(text: str, *, place: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError as e:
-        raise DataError(f"not JSON: {e.msg}", place=place) from e
+    except (ValueError, RecursionError) as e:
+        raise DataError(f"not JSON: {e}", place=place) from e
 
 
 def _list_of_objects(value: Any, *, place: str) -> list[Mapping[str, Any]]:
-    if not isinstance(value, list) or not value:
-        raise DataError(f"expected a non-empty list, got {type(value).__name__}", place=place)
-    items = cast("list[Any]", value)
+    items = cast("list[Any]", value) if isinstance(value, list) else []
+    if not items:
+        kind = type(cast("object", value)).__name__
+        raise DataError(f"expected a non-empty list, got {kind}", place=place)
     for i, item in enumerate(items):
         if not isinstance(item, Mapping):
-            raise DataError(f"turn {i} is {type(item).__name__}, not an object", place=place)
+            raise DataError(f"item {i} is {type(item).__name__}, not an object", place=place)
     return cast("list[Mapping[str, Any]]", items)
 
 
@@ -208,13 +216,24 @@ def _sharegpt(value: Any, *, place: str) -> tuple[Message, ...]:
         speaker = item.get("from")
         role = _SHAREGPT_ROLES.get(str(speaker))
         if role is None:
-            raise DataError(f"unknown speaker {speaker!r}", place=here, remedy=nearest(str(speaker), _SHAREGPT_ROLES))
-        text = _text(item.get("value"), place=here)
-        if speaker == "function_call":
-            out.append(Message(role, "", (_tool_call(_loads(text, place=here), place=here),)))
+            hint = nearest(str(speaker), _SHAREGPT_ROLES) or f"Known speakers: {', '.join(_SHAREGPT_ROLES)}."
+            raise DataError(f"unknown speaker {speaker!r:.80}", place=here, remedy=hint)
+        if "value" not in item:
+            hint = next(filter(None, (nearest(str(k), ["value"]) for k in item)), "Name the text 'value'.")
+            raise DataError(f"a turn without 'value', only {sorted(map(str, item))}", place=here, remedy=hint)
+        text = _text(item["value"], place=here)
+        extra = {k: v for k, v in item.items() if k not in ("from", "value")}
+        if speaker == "function_call":  # one call, or a list of calls made at once
+            written = _loads(text, place=here)
+            calls = cast("list[Any]", written) if isinstance(written, list) else [written]
+            parsed = tuple(_tool_call(call, place=here) for call in calls)
+            out.append(Message(role, "", parsed, extra=extra))
         else:
-            out.append(Message(role, text))
+            out.append(Message(role, text, extra=extra))
     return tuple(out)
+
+
+_MESSAGE_KEYS = {"role", "content", "tool_calls", "function_call", "tool_call_id", "name"}
 
 
 def parse_message(item: Mapping[str, Any], *, place: str) -> Message:
@@ -222,16 +241,22 @@ def parse_message(item: Mapping[str, Any], *, place: str) -> Message:
     role = item.get("role")
     if role not in get_args(Role):
         hint = nearest(str(role), get_args(Role)) or f"Known roles: {', '.join(get_args(Role))}."
-        raise DataError(f"unknown role {role!r}", place=place, remedy=hint)
+        raise DataError(f"unknown role {role!r:.80}", place=place, remedy=hint)
     calls: list[ToolCall] = []
     if item.get("tool_calls"):
         calls = [_tool_call(c, place=place) for c in _list_of_objects(item["tool_calls"], place=place)]
+    if item.get("function_call"):  # the form from before tools; still in older logs
+        calls.append(_tool_call(item["function_call"], place=place))
+    if "content" not in item and not calls:
+        keys = sorted(map(str, item))
+        raise DataError(f"a message without 'content', only {keys}", place=place, remedy="Name its text 'content'.")
     return Message(
         cast("Role", role),
         _text(item.get("content"), place=place),
         tuple(calls),
         str(item.get("tool_call_id") or ""),
         str(item.get("name") or ""),
+        {k: v for k, v in item.items() if k not in _MESSAGE_KEYS},
     )
 
 
@@ -242,7 +267,7 @@ def _text(content: Any, *, place: str) -> str:
         return content
     if isinstance(content, list):  # content parts; only text parts have a meaning for a language model
         parts: list[str] = []
-        for part in _list_of_objects(cast("list[Any]", content), place=place):
+        for part in _list_of_objects(cast("list[Any]", content), place=place) if content else ():
             if part.get("type") != "text" or not isinstance(part.get("text"), str):
                 raise DataError(f"content part of type {part.get('type')!r} is not text", place=place)
             parts.append(part["text"])
@@ -251,28 +276,64 @@ def _text(content: Any, *, place: str) -> str:
 
 
 def _tool_call(item: Any, *, place: str) -> ToolCall:
-    body: Any = item.get("function", item) if isinstance(item, Mapping) else None
-    if not isinstance(body, Mapping) or not isinstance(body.get("name"), str):
+    outer: Json = cast("Json", item) if isinstance(item, dict) else {}
+    body: Json = cast("Json", outer.get("function", outer)) if isinstance(outer.get("function", {}), dict) else {}
+    name: Any = body.get("name")
+    if not isinstance(name, str):
         raise DataError("a tool call without a name", place=place, remedy='Expected {"function": {"name": ...}}.')
-    arguments: Any = body.get("arguments", {})
-    if isinstance(arguments, str):
-        try:
-            parsed = json.loads(arguments)
-        except (json.JSONDecodeError, RecursionError):
-            parsed = None
+    arguments: Any = body.get("arguments")
+    if arguments is None:
+        arguments = {}
+    elif isinstance(arguments, str):
         # Kept as written when it does not parse: a malformed call is a fact about the model, not a reading error.
-        arguments = parsed if isinstance(parsed, dict) else arguments
+        parsed = _strict_object(arguments)
+        arguments = arguments if parsed is None else parsed
     if not isinstance(arguments, dict | str):
         raise DataError(f"tool arguments are {type(arguments).__name__}, not an object", place=place)
-    return ToolCall(body["name"], cast("Json | str", arguments), str(cast("Json", item).get("id") or ""))
+    return ToolCall(name, cast("Json | str", arguments), str(outer.get("id") or ""))
+
+
+def _strict_object(text: str) -> Json | None:
+    """The JSON object that ``text`` is, None when it is none or could not be written down again unchanged.
+
+    So NaN, 1e400, half a surrogate pair, a key twice and nesting beyond what a JSONL row may hold are refused.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_without_duplicates)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    level: list[Any] = [value]
+    for _ in range(jsonl.MAX_DEPTH):
+        below: list[Any] = []
+        for node in level:
+            below += cast("Json", node).values() if isinstance(node, dict) else cast("list[Any]", node)
+        level = [part for part in below if isinstance(part, dict | list)]
+        if not level:
+            return cast("Json", value)
+    return None
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> Json:
+    out = dict(pairs)
+    if len(out) < len(pairs):
+        raise ValueError("a key twice")
+    return out
 
 
 def _outcome(value: Any, *, place: str) -> Outcome | None:
     if value is None:
         return None
-    if isinstance(value, str):
-        value = {"grade": value}
-    if isinstance(value, Mapping) and value.get("grade") in get_args(Grade):
-        v = cast("Mapping[str, Any]", value)
-        return Outcome(v["grade"], v.get("answer"), str(v.get("reason") or ""))
-    raise DataError(f"outcome {value!r} is none of {', '.join(get_args(Grade))}", place=place)
+    given: Json = {"grade": value}
+    if isinstance(value, Mapping):
+        given = cast("Json", value)
+    if given.get("grade") not in get_args(Grade):
+        hint = nearest(str(given.get("grade")), get_args(Grade))
+        raise DataError(f"outcome {value!r:.80} is none of {', '.join(get_args(Grade))}", place=place, remedy=hint)
+    answer: Any = given.get("answer")
+    if not isinstance(answer, str | None):
+        kind = type(answer).__name__
+        raise DataError(f"the outcome's answer is {kind}, not text", place=place, remedy="Put it in quotes.")
+    return Outcome(given["grade"], answer, str(given.get("reason") or ""))

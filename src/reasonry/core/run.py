@@ -127,7 +127,8 @@ class Run:
     def _is_ours(self) -> bool:
         """A run directory, or the remains of one whose very first write was interrupted."""
         names = {p.name for p in self.folder.iterdir()}
-        return "run.json" in names or all(n == ".lock" or n.startswith(atomic.TMP_PREFIX) for n in names)
+        first = {".lock", "config.toml"}  # what may stand before run.json does
+        return "run.json" in names or all(n in first or n.startswith(atomic.TMP_PREFIX) for n in names)
 
     def _open(self) -> None:
         atomic.sweep(self.folder)

@@ -14,8 +14,8 @@ from reasonry.tasks.word_problems.draw import Draw
 from reasonry.tasks.word_problems.words import PEOPLE, SHARES, TIMES, Noun, Person, Share, noun, others
 
 # Index = steps of the problem: the largest value anywhere in its solution, and the largest smaller factor.
-_MAX_VALUE = (0, 60, 100, 400, 800, 1500, 2500)
-_MAX_FACTOR = (0, 10, 12, 20, 25, 30, 40)
+_MAX_VALUE = (0, 30, 50, 400, 800, 1500, 2500)
+_MAX_FACTOR = (0, 5, 6, 20, 25, 30, 40)
 _THEN = (
     ("Then", "Soon after that,"),
     ("After that,", "Next,"),
@@ -92,8 +92,8 @@ class Story:
         raise RejectedError
 
     def num(self, low: int, high: int) -> int:
-        """A number in [low, high]; in problems of one or two steps from the lower half."""
-        return self.draw.between(low, high if self.num_steps > 2 else (low + high + 1) // 2)
+        """A number in [low, high]; in problems of one or two steps from the lower third."""
+        return self.draw.between(low, high if self.num_steps > 2 else (2 * low + high + 2) // 3)
 
     def less(self, value: int, high: int = 60) -> int:
         """A number to take away from ``value``, leaving at least 2."""

@@ -54,11 +54,13 @@ class Person(NamedTuple):
 
 _SHE = (
     "Mia Ava Emma Lily Zoe Nora Ruby Ella Maya Sofia Hana Aisha Priya Lucia Ingrid Chloe Julia Tara Leila "
-    "Naomi Olivia Grace Wendy Rosa Fatima Yuki Carmen Amara Elena Beth"
+    "Naomi Olivia Grace Wendy Rosa Fatima Yuki Carmen Amara Elena Beth Ada Dina Freya Greta Irene Jade "
+    "Kira Laura Mei Nina Paula Rita Sara Thea Vera"
 )
 _HE = (
     "Leo Ben Sam Omar Noah Liam Jack Owen Ravi Diego Kenji Theo Max Lucas Ethan Felix Hugo Marco Amir Daniel "
-    "Tom Victor Pablo Samuel Kofi Ivan Peter Jamal Oscar Eric"
+    "Tom Victor Pablo Samuel Kofi Ivan Peter Jamal Oscar Eric Adam Boris Carlos David Emil "
+    "Frank George Henry Jonas Karim Luke Mark Nico Paul Raj"
 )
 WOMEN = tuple(Person(n, "she", "her", "her", "brother", "uncle", "father") for n in _SHE.split())
 MEN = tuple(Person(n, "he", "his", "him", "sister", "aunt", "mother") for n in _HE.split())
