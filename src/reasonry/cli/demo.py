@@ -17,7 +17,7 @@ from reasonry.errors import EXIT_CHECK_FAILED, EXIT_OK
 class DemoConfig(Config):
     """Sample answers of a packaged model to built-in problems, vote, verify, measure the quick claims, write a report."""
 
-    problems: Annotated[int, Field(ge=2)] = 40
+    problems: Annotated[int, Field(ge=2)] = 48
     """How many problems."""
     n: Annotated[int, Field(ge=1)] = 16
     """Samples per problem."""

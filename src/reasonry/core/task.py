@@ -39,6 +39,7 @@ class Task:
         problems: In a fixed order; ids are unique.
         verifier: Name of the verifier that grades answers (see ``reasonry.core.verify``).
         instruction: Appended to every question so that the answer can be found in the reply.
+        examples: Solved problems that are not among ``problems``, to be shown before a question.
         source: Where the problems came from: a path, a hub id or the generator with its seed.
     """
 
@@ -46,4 +47,5 @@ class Task:
     problems: tuple[Problem, ...]
     verifier: str = "number"
     instruction: str = ""
+    examples: tuple[Problem, ...] = ()
     source: str = ""

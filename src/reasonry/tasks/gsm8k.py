@@ -18,6 +18,7 @@ from reasonry.core.task import Problem, Task
 from reasonry.errors import ConfigError, DataError, MissingDependencyError, ResourceError, nearest
 
 HUB_ID = "openai/gsm8k"
+NUM_EXAMPLES = 8
 HUB_CONFIG = "main"
 MARK = "####"
 # Short on purpose: asked to think "step by step", small instruct models ramble and never reach the mark.
@@ -150,11 +151,32 @@ def read(path_or_hub_id: str | Path, *, split: str = "test", limit: int | None =
     if str(source) != HUB_ID or Path(source).exists():
         source = _find_file(Path(source), split)
         split = source.stem
-    rows = enumerate(islice(_rows(source, split), limit), 1)
-    problems = tuple(problem(row, split=split, number=number, place=place) for number, (row, place) in rows)
+    problems = _problems(source, split, limit)
     if not problems:
         raise DataError("the file is empty", place=str(source), remedy="Expected one JSON object per line.")
-    return Task(name=f"gsm8k-{split}", problems=problems, instruction=INSTRUCTION, source=str(source))
+    return Task(
+        name=f"gsm8k-{split}",
+        problems=problems,
+        instruction=INSTRUCTION,
+        examples=_examples(source, split),
+        source=str(source),
+    )
+
+
+def _problems(source: str | Path, split: str, limit: int | None) -> tuple[Problem, ...]:
+    rows = enumerate(islice(_rows(source, split), limit), 1)
+    return tuple(problem(row, split=split, number=number, place=place) for number, (row, place) in rows)
+
+
+def _examples(source: str | Path, split: str) -> tuple[Problem, ...]:
+    """The first training problems, when the training split is at hand and is not itself the task."""
+    if split == "train":
+        return ()
+    if isinstance(source, Path):
+        source = source.with_name("train.jsonl")
+        if not source.exists():
+            return ()
+    return _problems(source, "train", NUM_EXAMPLES)
 
 
 def from_spec(argument: str, *, num: int | None, seed: int) -> Task:

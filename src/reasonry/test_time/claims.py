@@ -115,14 +115,14 @@ def order_dependence(*, model: str, num_problems: int, n: int, max_new_tokens: i
     return Measurement(changed, changed, changed, len(seen[0]), seed, "batch sizes 8, 3, 1 and reversed order")
 
 
-def demo_config(*, seed: int = 0, num_problems: int = 40, n: int = 16) -> SolveConfig:
+def demo_config(*, seed: int = 0, num_problems: int = 48, n: int = 16) -> SolveConfig:
     """What the demo runs: easy problems, because the embedded model is small."""
     return SolveConfig(
-        task="word-problems:1-3",
+        task="word-problems:1-2",
         limit=num_problems,
         n=n,
         seed=seed,
-        sampling=SamplingConfig(temperature=0.7, max_new_tokens=160),
+        sampling=SamplingConfig(temperature=0.7, max_new_tokens=128),
     )
 
 

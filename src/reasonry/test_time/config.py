@@ -29,8 +29,10 @@ class SolveConfig(Config):
     """Root of every random stream."""
     verifier: str = "auto"
     """How answers are found and graded: auto, number, exact, math, regex:PATTERN or json:PATH."""
+    shots: Annotated[int | None, Field(ge=0, le=64)] = None
+    """Worked examples shown before each question; when not given 4, or as many as the task has."""
     instruction: str | None = None
-    """Text after each question; the task's own when not given."""
+    """Text after each question; when not given the task's own, or none where examples show the form of an answer."""
     system: str = ""
     """System message; the model's own when empty."""
     run: Annotated[Path | None, Neutral] = None

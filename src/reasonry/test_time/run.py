@@ -7,6 +7,7 @@ per session; the only file with clock times), ``results.json`` (depends on confi
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +26,14 @@ from reasonry.core.sampling.cached import CachedSampler
 from reasonry.core.stats import Interval, wilson
 from reasonry.core.task import Problem, Task
 from reasonry.core.verify import Verifier, make_verifier
-from reasonry.errors import DataError, Interrupted
+from reasonry.errors import ConfigError, DataError, Interrupted
 from reasonry.tasks import load_task
 from reasonry.test_time.config import SolveConfig
 from reasonry.test_time.votes import Graded, Vote, curves, vote
 
 DEFAULT_NUM_PROBLEMS = 40
+DEFAULT_SHOTS = 4
+_CALCULATOR = re.compile(r"<<[^<>]*>>")  # GSM8K's annotations are for a calculator, not for a reader
 _COST_INTERVAL_S = 2.0
 
 Row = dict[str, Any]
@@ -98,7 +101,8 @@ def solve(
     with Run("solve", config, folder=folder, seed=config.seed, warn=say) as run:
         samples = run.path("samples.jsonl")
         done = {_key(row) for row in _recovered(samples, say)}
-        requests = [_request(p, task, config) for p in task.problems]
+        head = prompt_head(task, config)
+        requests = [_request(p, head, task, config) for p in task.problems]
         missing = sum((r.id, i) not in done for r in requests for i in r.indices)
         if missing:
             sampler = sampler or _make_sampler(config, task)
@@ -132,10 +136,31 @@ def _make_sampler(config: SolveConfig, task: Task) -> Sampler:
     return CachedSampler(sampler, config.cache) if config.cache else sampler
 
 
-def _request(problem: Problem, task: Task, config: SolveConfig) -> Request:
-    instruction = task.instruction if config.instruction is None else config.instruction
+def prompt_head(task: Task, config: SolveConfig) -> tuple[Message, ...]:
+    """What stands before every question: the system message and the worked examples.
+
+    Raises:
+        ConfigError: More examples are asked for than the task has.
+    """
+    usable = [p for p in task.examples if p.solution]
+    shots = min(DEFAULT_SHOTS, len(usable)) if config.shots is None else config.shots
+    if shots > len(usable):
+        raise ConfigError(
+            f"shots = {shots}, but {task.name} has {len(usable)} worked examples",
+            place="shots",
+            remedy="Ask for fewer. A file's examples are those of the train.jsonl beside it.",
+        )
+    head = [system(config.system)] if config.system else []
+    for example in usable[:shots]:
+        head += [user(example.question), Message("assistant", _CALCULATOR.sub("", example.solution))]
+    return tuple(head)
+
+
+def _request(problem: Problem, head: tuple[Message, ...], task: Task, config: SolveConfig) -> Request:
+    shown_by_example = any(m.role == "assistant" for m in head)
+    given = config.instruction
+    instruction = ("" if shown_by_example else task.instruction) if given is None else given
     question = f"{problem.question}\n\n{instruction}" if instruction else problem.question
-    head: tuple[Message, ...] = (system(config.system),) if config.system else ()
     return Request(problem.id, (*head, user(question)), range(config.n))
 
 

@@ -17,7 +17,9 @@ def make_verifier(name: str) -> Verifier:
         ConfigError: Unknown name, or a malformed pattern or path.
         MissingDependencyError: It needs a package that is not installed.
     """
-    kind, _, detail = name.partition(":")
+    kind, colon, detail = name.partition(":")
+    if colon and kind in ("number", "exact", "math"):
+        raise ConfigError(f"verifier {kind!r} takes no {colon + detail!r}", place="verifier")
     if kind == "number":
         from reasonry.core.verify.number import NumberVerifier
 

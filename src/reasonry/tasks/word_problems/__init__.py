@@ -24,6 +24,8 @@ from reasonry.tasks.word_problems.draw import Draw
 
 NAME = "word-problems"
 DEFAULT_NUM = 200
+NUM_EXAMPLES = 8
+_EXAMPLES_SEED = 2**32  # added to the seed: far from any that a person types
 
 # Last part of a stream's key, so that the order of the grades and the problems never share a stream.
 _ORDER, _PROBLEM = 0, 1
@@ -112,6 +114,7 @@ def as_task(num: int, *, seed: int = 0, min_steps: int = 1, max_steps: int = MAX
         problems=tuple(generate(num, seed=seed, min_steps=min_steps, max_steps=max_steps)),
         verifier="number",
         instruction=INSTRUCTION,
+        examples=tuple(generate(NUM_EXAMPLES, seed=seed + _EXAMPLES_SEED, min_steps=min_steps, max_steps=max_steps)),
         source=f"reasonry.tasks.word_problems seed={seed} steps={min_steps}-{max_steps}",
     )
 
