@@ -2,7 +2,7 @@ import json
 import tempfile
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +15,13 @@ from reasonry.test_time.config import SolveConfig
 
 
 def _leaves() -> dict[str, Any]:
-    start = SolveConfig(limit=3, instruction="i", run=Path("r"), cache=Path("c"), sampling={"stop": ("x",)})  # type: ignore[arg-type]
+    some: dict[Any, Any] = {int: 3, str: "i", Path: "r"}
+    given = {
+        name: next(some[kind] for kind in get_args(field.annotation) if kind in some)
+        for name, field in SolveConfig.model_fields.items()
+        if type(None) in get_args(field.annotation)
+    }
+    start = config.from_dict(SolveConfig, {**given, "sampling": {"stop": ["x"]}})
     return {key: value for key, value, _ in config.flatten(start)}
 
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import make_tiny_model
 
-from reasonry.core.messages import user
+from reasonry.core.messages import Message, user
 from reasonry.core.models import LoadedModel, ModelConfig, load_causal_lm
-from reasonry.core.sampling import hf
+from reasonry.core.sampling import decoding
 from reasonry.core.sampling.base import Completion, Request
 from reasonry.core.sampling.config import SamplingConfig
 from reasonry.core.sampling.hf import HFSampler, plan
 from reasonry.errors import DataError
-from tests.conftest import make_tiny_model
 
 PROMPTS = ["one", "a rather longer prompt than the first", "of middling length", "x"]
 
@@ -94,14 +94,19 @@ def test_log_probabilities_are_those_of_one_forward_pass(loaded: LoadedModel) ->
         torch.testing.assert_close(torch.tensor(c.logps), expected, atol=2e-4, rtol=0)
 
 
-def test_reading_the_prompt_once_changes_nothing(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    shared = sampled(loaded, requests(5))
-    monkeypatch.setattr(hf, "_SHARE_FROM", 10**9)
-    repeated = sampled(loaded, requests(5))
-    monkeypatch.setattr(hf, "supports", lambda model, cache: False)
-    plain = sampled(loaded, requests(5))
-    assert content(shared) == content(repeated) == content(plain)
-    for key, c in shared.items():
+def test_shared_prompts_refilled_batches_and_common_beginnings_change_nothing(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = (user("an example question"), Message("assistant", "an example answer"))
+    wanted = [Request(f"p{i}", (*examples, user(PROMPTS[i % 4])), range(1 + i % 5)) for i in range(9)]
+    refilled = sampled(loaded, wanted, batch_size=7)
+    monkeypatch.setattr(decoding, "_COMMON_FROM_TOK", 10**9)
+    without_common = sampled(loaded, wanted, batch_size=7)
+    monkeypatch.setattr(decoding, "supports", lambda model, cache: False)
+    plain = sampled(loaded, wanted, batch_size=7)
+    assert list(refilled) == [(r.id, i) for r in wanted for i in r.indices]
+    assert content(refilled) == content(without_common) == content(plain)
+    for key, c in refilled.items():
         assert max(abs(a - b) for a, b in zip(c.logps, plain[key].logps, strict=True)) < 1e-4
 
 
@@ -155,13 +160,13 @@ def test_a_raw_prompt_is_taken_as_it_is(loaded: LoadedModel) -> None:
     assert isinstance(c, Completion) and c.num_prompt_tok == 5
 
 
-@given(sizes=st.lists(st.integers(1, 9), max_size=8), batch_size=st.integers(1, 10))
-def test_batches_hold_every_sample_once_in_order(sizes: list[int], batch_size: int) -> None:
+@given(sizes=st.lists(st.integers(1, 9), max_size=30), batch_size=st.integers(1, 10))
+def test_waves_hold_every_sample_once_in_order(sizes: list[int], batch_size: int) -> None:
     wanted = [Request(f"r{i}", (), range(n)) for i, n in enumerate(sizes)]
-    batches = plan(wanted, batch_size)
-    flat = [(r.id, i) for batch in batches for r, indices in batch for i in indices]
+    waves = plan(wanted, batch_size)
+    flat = [(r.id, i) for wave in waves for r, indices in wave for i in indices]
     assert flat == [(r.id, i) for r in wanted for i in r.indices]
-    assert all(0 < sum(len(ix) for _, ix in batch) <= batch_size for batch in batches)
+    assert all(0 < sum(len(ix) for _, ix in wave) <= 4 * batch_size for wave in waves)
     for r in wanted:  # a prompt is split only when it does not fit a batch
-        parts = sum(any(q.id == r.id for q, _ in batch) for batch in batches)
+        parts = sum(q.id == r.id for wave in waves for q, _ in wave)
         assert parts == -(-len(r.indices) // batch_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -9,13 +10,13 @@ from typing import Annotated
 from pydantic import Field
 
 from reasonry.cli.output import Output
-from reasonry.core import config
+from reasonry.core import config, optional
 from reasonry.core.config import Config
 from reasonry.errors import EXIT_CHECK_FAILED, EXIT_OK
 
 
 class DemoConfig(Config):
-    """Sample answers of a packaged model to built-in problems, vote, verify, measure the quick claims, write a report."""
+    """Sample a packaged model on built-in problems, vote, verify, measure the quick claims, and report."""
 
     problems: Annotated[int, Field(ge=2)] = 48
     """How many problems."""
@@ -24,7 +25,7 @@ class DemoConfig(Config):
     seed: int = 0
     """Root of every random stream."""
     claims: bool = True
-    """Also measure every claim that takes under two minutes."""
+    """Measure every claim that takes under two minutes, too (--no-claims does not)."""
     run: Path = Path("runs/demo")
     """Run directory."""
 
@@ -32,6 +33,9 @@ class DemoConfig(Config):
 def main(args: Sequence[str], as_json: bool) -> int:
     """One run, one report; exit code 1 when a claim failed."""
     cfg = config.parse(DemoConfig, args, prog="reasonry demo")
+    optional.need(
+        "vl_convert", extra="report", why="it holds the chart runtime of the report"
+    )
     from reasonry.core import claims
     from reasonry.core.report import write_report
     from reasonry.test_time.demo import run_demo
@@ -44,6 +48,6 @@ def main(args: Sequence[str], as_json: bool) -> int:
     paths = write_report(cfg.run, demo.report)
     for line in demo.lines:
         out.line(line)
-    out.run_finished(paths.html, "reasonry demo" + "".join(f" {a}" for a in args))
+    out.run_finished(paths.html, shlex.join(["reasonry", "demo", *args]))
     out.result({"run": str(cfg.run), "report": str(paths.html), **demo.results})
     return EXIT_CHECK_FAILED if demo.failed else EXIT_OK

@@ -48,7 +48,10 @@ def main(argv: Sequence[str]) -> int:
         rest = [a for a in args[1:] if a != "--json"]
         return registry.resolve(verbs[args[0]].target)(rest, as_json)
     except errors.ReasonryError as e:
-        print(f"error: {e}", file=sys.stderr)
+        from reasonry.core.text import strip_controls
+
+        # An endpoint's or a file's words may be in it.
+        print(f"error: {strip_controls(str(e))}", file=sys.stderr)
         return e.exit_code
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)

@@ -30,13 +30,18 @@ class Output:
         from rich.console import Console
         from rich.table import Table
 
+        class PlainConsole(Console):
+            def on_broken_pipe(self) -> None:
+                raise  # rich calls it while it handles the error; its own answer is to exit with code 1
+
         wide = None if self._people.isatty() else 160
         table = Table(title=title, title_justify="left", box=None if wide else _box(), pad_edge=False)
         for name in columns:
             table.add_column(name, overflow="fold")
         for row in rows:
             table.add_row(*(_plain(cell) for cell in row))
-        Console(file=self._people, width=wide, highlight=False).print(table)
+        PlainConsole(file=self._people, width=wide, highlight=False).print(table)
+        self._people.flush()
 
     def run_opened(self, run: Run, determinism: str) -> None:
         """First line of a run."""
@@ -50,7 +55,7 @@ class Output:
     def result(self, value: Mapping[str, Any]) -> None:
         """The one JSON object; nothing without ``--json``."""
         if self.as_json:
-            print(json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True))
+            print(json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True), flush=True)
 
 
 def _plain(cell: str) -> str:

@@ -34,10 +34,13 @@ def main(args: Sequence[str], as_json: bool) -> int:
     cfg = config.parse(ReproduceConfig, args, prog="reasonry reproduce")
     if not cfg.claim and not cfg.all and cfg.cost is None:
         raise ConfigError("no claim named", remedy="Name claims, or give --all or --cost cpu-2min.")
+    chosen = claims.choose(claims.load_claims(), cfg.claim, cfg.cost)
+    if cfg.claim and not chosen:
+        raise ConfigError(f"none of the named claims has cost {cfg.cost}", remedy="Leave --cost out.")
     out = Output(as_json=as_json)
     folder = shared_folder("claims") / "results" if cfg.record else cfg.out
     results: list[claims.Result] = []
-    for claim in claims.choose(claims.load_claims(), cfg.claim, cfg.cost):
+    for claim in chosen:
         result = claims.measure(claim, say=out.aside)
         claims.record(result, folder)
         results.append(result)

@@ -31,7 +31,7 @@ def main(args: Sequence[str], as_json: bool) -> int:
     report = read_report(cfg.run)
     for line in outline(report):
         out.line(line)
-    page = cfg.run / "report.html"
+    page = (cfg.run if cfg.run.is_dir() else cfg.run.parent) / "report.html"
     if not page.exists():
         raise DataError("the run has no page", place=str(page), remedy="Run its command again to write it.")
     out.line(f"report {page}")

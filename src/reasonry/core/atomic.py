@@ -6,9 +6,12 @@ killed process is removed by the next writer of the same target (`sweep`).
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import secrets
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +49,17 @@ def write_bytes(target: Path, data: bytes) -> None:
             os.fsync(f.fileno())
         os.replace(tmp, target)
         fsync_dir(target.parent)
-    except OSError as e:
-        tmp.unlink(missing_ok=True)
+    except BaseException as e:  # Ctrl-C included: outside a run directory nobody would sweep the temporary file
+        with contextlib.suppress(OSError):
+            tmp.unlink()
+        if not isinstance(e, OSError):
+            raise
+        is_full = e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        advice = "Free some space or choose another folder" if is_full else "Choose another file or folder"
         raise ResourceError(
             f"cannot write {len(data)} bytes: {e.strerror or e}",
             place=str(target),
-            remedy="Free some space or choose another folder, then run the same command again; "
-            "the finished part is kept.",
+            remedy=f"{advice}, then run the same command again; the finished part is kept.",
         ) from e
 
 
@@ -70,17 +77,22 @@ def sweep(folder: Path) -> list[Path]:
     """Remove temporary files that killed writers left directly in ``folder``; returns what was removed.
 
     Call it only while holding the run's lock: another live writer's temporary file looks the same.
+
+    Raises:
+        ResourceError: One cannot be removed.
     """
     removed: list[Path] = []
-    for path in sorted(folder.glob(f"{TMP_PREFIX}*")):
-        if path.is_dir():
-            for child in sorted(path.rglob("*"), reverse=True):
-                if child.is_dir():
-                    child.rmdir()
-                else:
-                    child.unlink()
-            path.rmdir()
-        else:
-            path.unlink()
-        removed.append(path)
+    try:
+        for path in sorted(folder.glob(f"{TMP_PREFIX}*")):
+            if path.is_dir() and not path.is_symlink():  # what a link points to is not ours
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+            removed.append(path)
+    except OSError as e:
+        raise ResourceError(
+            f"cannot remove what an interrupted run left: {e.strerror or e}",
+            place=str(folder),
+            remedy=f"Remove the files {TMP_PREFIX}* there, or choose another folder.",
+        ) from e
     return removed

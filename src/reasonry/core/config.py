@@ -23,6 +23,7 @@ from typing import Annotated, Any, Self, TypeVar, cast, get_args
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
+from reasonry.core import help_page
 from reasonry.errors import ConfigError, nearest
 
 ConfigT = TypeVar("ConfigT", bound="Config")
@@ -267,8 +268,8 @@ def parse(
 
     Raises:
         ConfigError: A file, a flag or a value is wrong.
-        SystemExit: tyro's own, code 2 for a flag whose text is not of its type or a missing positional, 0 after
-            ``--help``.
+        SystemExit: tyro's own, code 2 for a flag whose text is not of its type or a missing positional; 0 after
+            ``--help`` (one page) and ``--help-all`` (every flag).
     """
     values: dict[str, Any] = defaults.model_dump() if defaults is not None else {}
     start: ConfigT | None = defaults
@@ -282,6 +283,11 @@ def parse(
         else:
             flags.append(arg)
     start = start if start is not None else _started(cls, values, place="config", toml="")
+    if "--help-all" in flags:
+        flags = ["--help"]
+    elif {"-h", "--help"} & set(flags):
+        print(help_page.page(cls, start, prog=prog, description=description or cls.__doc__ or ""))
+        raise SystemExit(0)
     _check_names(cls, flags, prog=prog)
     resolved, unknown = _read_flags(cls, flags, start=start, prog=prog, description=description)
     if unknown:

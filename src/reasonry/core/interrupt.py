@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 from collections.abc import Callable
@@ -29,11 +30,16 @@ class GracefulStop:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
+        while self._old:
+            number, handler = self._old.popitem()
+            # None: a handler of an embedding program, which Python can neither see nor restore.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        self._notify("stopping after this step; press Ctrl-C again to stop now")
+        # The signal may arrive inside a write to the very stream that the notice goes to, or after its reader has left:
+        # neither may end the step that is to be finished.
+        with contextlib.suppress(RuntimeError, OSError):
+            self._notify("stopping after this step; press Ctrl-C again to stop now")

@@ -25,11 +25,12 @@ from typing import Any, Literal, Self
 
 from reasonry.core import atomic, config, environment
 from reasonry.core.environment import Determinism
-from reasonry.core.lock import RunLock
+from reasonry.core.lock import LOCK_NAME, RunLock
 from reasonry.errors import ConfigError, DataError, ResourceError, RunMismatchError
 
 FORMAT = 1
 State = Literal["new", "continued", "extended"]
+_CHOOSE = "Choose another --run."
 
 
 def default_folder(verb: str, cfg: config.Config, *labels: str) -> Path:
@@ -72,18 +73,20 @@ class Run:
         self._lock = RunLock(folder)
 
     def __enter__(self) -> Self:
-        if self.folder.exists() and not self.folder.is_dir():
-            raise ConfigError("is a file, not a run directory", place=str(self.folder), remedy="Choose another --run.")
-        if self.folder.is_dir() and any(self.folder.iterdir()) and not self._is_ours():
-            raise ConfigError(
-                "the folder is not empty and is not a run directory",
-                place=str(self.folder),
-                remedy="Choose another --run; nothing in it was touched.",
-            )
         try:
+            if self.folder.exists() and not self.folder.is_dir():
+                raise ConfigError("is a file, not a run directory", place=str(self.folder), remedy=_CHOOSE)
+            if self.folder.is_dir() and not self._is_ours():
+                raise ConfigError(
+                    "the folder is not empty and is not a run directory",
+                    place=str(self.folder),
+                    remedy="Choose another --run; nothing in it was touched.",
+                )
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as e:
-            raise ResourceError(f"cannot make the run directory: {e.strerror}", place=str(self.folder)) from e
+            raise ResourceError(
+                f"cannot use this as run directory: {e.strerror or e}", place=str(self.folder), remedy=_CHOOSE
+            ) from e
         self._lock.__enter__()
         try:
             self._open()
@@ -125,13 +128,24 @@ class Run:
     # ------------------------------------------------------------
 
     def _is_ours(self) -> bool:
-        """A run directory, or the remains of one whose very first write was interrupted."""
+        """A run directory, an empty folder, or the remains of a run whose very first write was interrupted."""
         names = {p.name for p in self.folder.iterdir()}
-        first = {".lock", "config.toml"}  # what may stand before run.json does
-        return "run.json" in names or all(n in first or n.startswith(atomic.TMP_PREFIX) for n in names)
+        if "run.json" in names:
+            return True
+        first = {LOCK_NAME, "config.toml"}  # what may stand before run.json does
+        if not all(n in first or n.startswith(atomic.TMP_PREFIX) for n in names):
+            return False
+        return "config.toml" not in names or self._wrote(self.path("config.toml"))
+
+    def _wrote(self, path: Path) -> bool:
+        """Whether a config file is one that a run writes, word for word; one written by hand is never replaced."""
+        try:
+            text = path.read_text("utf-8")
+            return text == config.dump_toml(config.from_dict(type(self.config), tomllib.loads(text), place=str(path)))
+        except (OSError, ValueError):  # unreadable, not TOML, or (ConfigError) of another shape
+            return False
 
     def _open(self) -> None:
-        atomic.sweep(self.folder)
         marker = self.path("run.json")
         if marker.exists():
             old = self._stored_config(read_json(marker))
@@ -142,7 +156,8 @@ class Run:
                     place=str(self.folder),
                     remedy="Give the old values back, or another --run for the new ones. Nothing was changed.",
                 )
-            self.state = "continued" if old == self.config else "extended"
+            self.state = "extended" if _grows(old, self.config) else "continued"
+        atomic.sweep(self.folder)
         # config.toml goes first: run.json, the mark of a run directory, never stands without it.
         text = config.dump_toml(self.config)
         target = self.path("config.toml")
@@ -153,18 +168,39 @@ class Run:
             atomic.write_json(marker, body)
 
     def _stored_config(self, marker: dict[str, Any]) -> config.Config:
-        if marker.get("verb") != self.verb:
+        if not isinstance(marker.get("verb"), str):
+            raise DataError("this run.json is not that of a run", place=str(self.path("run.json")), remedy=_CHOOSE)
+        if marker["verb"] != self.verb:
             raise RunMismatchError(
-                f"the run directory belongs to 'reasonry {marker.get('verb')}', not 'reasonry {self.verb}'",
+                f"the run directory belongs to 'reasonry {marker['verb']}', not 'reasonry {self.verb}'",
                 place=str(self.folder),
-                remedy="Choose another --run.",
+                remedy=_CHOOSE,
+            )
+        if marker.get("format") != FORMAT:
+            raise DataError(
+                f"the run directory has format {marker.get('format')!r}, this version reads {FORMAT}",
+                place=str(self.path("run.json")),
+                remedy="Continue it with the version that began it (see env.json), or choose another --run.",
             )
         path = self.path("config.toml")
         try:
             stored = tomllib.loads(path.read_text("utf-8"))
         except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
             raise DataError(f"the run's config cannot be read: {e}", place=str(path)) from e
-        return config.from_dict(type(self.config), stored, place=str(path))
+        old = config.from_dict(type(self.config), stored, place=str(path))
+        if marker.get("fingerprint") != config.fingerprint(old):
+            raise RunMismatchError(
+                "the run did not begin with this config: the file was edited, or reasonry has other settings now",
+                place=str(path),
+                remedy="Restore it, or choose another --run. Nothing was changed.",
+            )
+        return old
+
+
+def _grows(old: config.Config, new: config.Config) -> bool:
+    """Whether a field differs that may grow, in two configs without any other difference that matters."""
+    before = {key: value for key, value, _ in config.flatten(old)}
+    return any(config.Extends in marks and before.get(key) != value for key, value, marks in config.flatten(new))
 
 
 def _difference(before: Any, after: Any) -> str:

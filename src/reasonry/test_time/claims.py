@@ -122,7 +122,7 @@ def demo_config(*, seed: int = 0, num_problems: int = 48, n: int = 16) -> SolveC
         limit=num_problems,
         n=n,
         seed=seed,
-        sampling=SamplingConfig(temperature=0.7, max_new_tokens=128),
+        sampling=SamplingConfig(temperature=0.7, max_new_tokens=96),
     )
 
 

@@ -29,6 +29,7 @@ from reasonry.core.report import (
     curve_chart,
 )
 from reasonry.core.stats import wilson
+from reasonry.core.task import Problem
 from reasonry.test_time.config import SolveConfig
 from reasonry.test_time.run import CurveSummary, Solved
 
@@ -127,7 +128,7 @@ def _curves_section(solved: Solved, n: int) -> Section:
     )
     chart = Chart(
         curve_chart(series, x_title="samples per problem, k", y_title="accuracy", y_format=".0%", log_x=n > 4),
-        "What more samples buy",
+        "Accuracy against samples per problem",
         f"Accuracy against number of samples for {', '.join(solved.curves)}, k from 1 to {n}.",
         height=340,
     )
@@ -148,8 +149,8 @@ def _estimate(curve: CurveSummary, k: int) -> Estimate:
 def _difficulty_section(solved: Solved) -> list[Section]:
     grades: dict[str, Counter[str]] = defaultdict(Counter)
     votes: dict[str, Counter[str]] = defaultdict(Counter)
-    steps = {p.id: p.metadata.get("steps") for p in solved.task.problems}
-    if any(s is None for s in steps.values()) or len(set(steps.values())) < 2:
+    steps = {p.id: _steps(p) for p in solved.task.problems}
+    if None in steps.values() or len(set(steps.values())) < 2:
         return []
     for row in solved.rows:
         grades[str(steps[row["id"]])][row["grade"]] += 1
@@ -197,6 +198,12 @@ def _difficulty_section(solved: Solved) -> list[Section]:
     ]
 
 
+def _steps(problem: Problem) -> int | None:
+    """The number of steps that the task knows of; a user's own column of that name may hold anything."""
+    steps = problem.metadata.get("steps")
+    return steps if isinstance(steps, int) and not isinstance(steps, bool) else None
+
+
 def _samples_section(solved: Solved, config: SolveConfig) -> Section:
     pools: dict[str, list[SampleRow]] = {p.id: [] for p in solved.task.problems}
     for row in solved.rows:
@@ -217,7 +224,7 @@ def _samples_section(solved: Solved, config: SolveConfig) -> Section:
         reason = f"votes: {tally}" if tally else "no sample holds an answer"
         if vote.was_tied:
             reason += " (tie broken by the seeded rule)"
-        shown = {"steps": p.metadata["steps"]} if "steps" in p.metadata else {}
+        shown = {"steps": steps} if (steps := _steps(p)) is not None else {}
         rows.append(
             ProblemRow(p.id, p.question, p.answer, Outcome(vote.grade, vote.answer, reason), pools[p.id], shown)
         )

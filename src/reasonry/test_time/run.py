@@ -1,26 +1,30 @@
 """``reasonry solve``: sample, grade, vote, and the exact curves, in a run directory that continues.
 
-Files: ``samples.jsonl`` (one graded sample a line, in the end in problem order), ``costs.jsonl`` (seconds and tokens
-per session; the only file with clock times), ``results.json`` (depends on config and seed alone).
+Files: ``samples.jsonl`` (one graded sample a line, in the end in problem order), ``prompts.json`` (a hash of what each
+problem asks, so that an edited task is not mixed into old samples), ``costs.jsonl`` (seconds and tokens per session;
+the only file with clock times), ``results.json`` (depends on config and seed alone).
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
 from reasonry.core import atomic, groups, jsonl, outcome
 from reasonry.core.interrupt import GracefulStop
-from reasonry.core.messages import Message, system, user
-from reasonry.core.outcome import Outcome, OutcomeCounts
+from reasonry.core.messages import Message, system, to_openai, user
+from reasonry.core.models import find_causal_lm
+from reasonry.core.outcome import Grade, Outcome, OutcomeCounts
 from reasonry.core.progress import Progress
-from reasonry.core.run import Run, default_folder
+from reasonry.core.run import Run, default_folder, read_json
 from reasonry.core.sampling import Completion, Request, Sampler, make_sampler
 from reasonry.core.sampling.cached import CachedSampler
 from reasonry.core.stats import Interval, wilson
@@ -95,14 +99,28 @@ def solve(
         ReasonryError: See the errors of its parts. What was finished is in the run directory.
         Interrupted: The user asked to stop; run the same command again.
     """
-    task = load_task(config.task, num=config.limit or _default_limit(config.task), seed=config.seed)
+    # Resolved first: a run without a limit is the run with the default one, and may grow from there.
+    config = config.with_(limit=config.limit or _default_limit(config.task))
+    if config.n > groups.MAX_VOTES:
+        raise ConfigError(
+            f"n = {config.n}, but votes are counted exactly for up to {groups.MAX_VOTES} samples per problem",
+            place="n",
+            remedy=f"Ask for at most {groups.MAX_VOTES}.",
+        )
+    task = load_task(config.task, num=config.limit, seed=config.seed)
     verifier = make_verifier(task.verifier if config.verifier == "auto" else config.verifier)
+    head = prompt_head(task, config)
+    requests = [_request(p, head, task, config) for p in task.problems]
     folder = config.run or default_folder("solve", config, Path(config.task).name, Path(config.model).name)
+    if sampler is None and not (folder / "run.json").exists():
+        _check_model(config)  # a slip in the model's name should not leave a run directory behind
     with Run("solve", config, folder=folder, seed=config.seed, warn=say) as run:
         samples = run.path("samples.jsonl")
-        done = {_key(row) for row in _recovered(samples, say)}
-        head = prompt_head(task, config)
-        requests = [_request(p, head, task, config) for p in task.problems]
+        rows = _recovered(samples, say)
+        order = {p.id: at for at, p in enumerate(task.problems)}
+        _check_rows(rows, samples, order, config.n)
+        _check_prompts(run.path("prompts.json"), requests, task, verifier)
+        done = {(row["id"], row["index"]) for row in rows}
         missing = sum((r.id, i) not in done for r in requests for i in r.indices)
         if missing:
             sampler = sampler or _make_sampler(config, task)
@@ -111,8 +129,7 @@ def solve(
             _draw(run, sampler, requests, done, task, verifier, say=say, missing=missing)
         else:
             open_run(run, "finished")
-        order = {p.id: at for at, p in enumerate(task.problems)}
-        rows = _canonical(samples, order, config.n)
+        rows = _canonical(samples, order)
         solved = _summarise(task, rows, config, run)
         atomic.write_json(run.path("results.json"), results_json(solved))
     return solved
@@ -120,6 +137,11 @@ def solve(
 
 def _default_limit(task: str) -> int | None:
     return DEFAULT_NUM_PROBLEMS if task.split(":")[0] == "word-problems" else None
+
+
+def _check_model(config: SolveConfig) -> None:
+    if config.model != "scripted" and not config.endpoint.base_url:
+        find_causal_lm(config.model, config.model_options)
 
 
 def _make_sampler(config: SolveConfig, task: Task) -> Sampler:
@@ -167,13 +189,6 @@ def _request(problem: Problem, head: tuple[Message, ...], task: Task, config: So
 # ---------------------------------------------------------------- samples on disk
 
 
-def _key(row: Row) -> tuple[str, int]:
-    try:
-        return str(row["id"]), int(row["index"])
-    except (KeyError, TypeError, ValueError) as e:
-        raise DataError(f"a sample row without id and index: {sorted(row)}", place="samples.jsonl") from e
-
-
 def _recovered(path: Path, say: Callable[[str], None]) -> list[Row]:
     if not path.exists():
         return []
@@ -181,6 +196,62 @@ def _recovered(path: Path, say: Callable[[str], None]) -> list[Row]:
     if recovery.num_torn_bytes:
         say(f"dropped a torn last line of {recovery.num_torn_bytes} bytes from {path.name}; it is sampled again")
     return recovery.rows
+
+
+_ROW_TYPES: Mapping[str, tuple[type, ...]] = {
+    "id": (str,),
+    "index": (int,),
+    "text": (str,),
+    "finish": (str,),
+    "answer": (str, type(None)),
+    "grade": (str,),
+    "reason": (str,),
+    "num_completion_tok": (int,),
+    "mean_logp": (int, float, type(None)),
+}
+
+
+def _check_rows(rows: Sequence[Row], path: Path, known: Collection[str], n: int) -> None:
+    """Refuse samples that are not this run's, before anything is drawn and before anything is rewritten."""
+    for line, row in enumerate(rows, 1):
+        place = f"{path}:{line}"
+        wrong = [k for k, types in _ROW_TYPES.items() if k not in row or not isinstance(row[k], types)]
+        if wrong or row["grade"] not in get_args(Grade):
+            raise DataError(
+                f"not a sample: {wrong[0] if wrong else 'grade'!r} is missing or wrong",
+                place=place,
+                remedy="Remove the line, and the sample is drawn again; or restore the file.",
+            )
+        if row["id"] not in known:
+            raise DataError(
+                f"a sample of problem {row['id']!r}, which the task does not hold",
+                place=place,
+                remedy="Has the task's file changed since the run began? Restore it, or choose another --run.",
+            )
+        if not 0 <= row["index"] < n:
+            raise DataError(
+                f"sample {row['index']} of problem {row['id']!r}, but n is {n}",
+                place=place,
+                remedy="Remove the line, or restore the file.",
+            )
+
+
+def _check_prompts(path: Path, requests: Sequence[Request], task: Task, verifier: Verifier) -> None:
+    """Refuse to mix samples of two versions of a problem: ids are often line numbers, and files get edited."""
+    now: dict[str, str] = {}
+    for request, problem in zip(requests, task.problems, strict=True):
+        body = json.dumps([[to_openai(m) for m in request.messages], problem.answer, verifier.name], sort_keys=True)
+        now[request.id] = hashlib.blake2b(body.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    before = read_json(path) if path.exists() else {}
+    if changed := [name for name, digest in now.items() if before.get(name, digest) != digest]:
+        raise DataError(
+            f"{len(changed)} problems are not what they were when the run began, such as {changed[0]!r}: "
+            "question, answer, worked examples or verifier",
+            place=task.source,
+            remedy="Restore the task's files, or choose another --run. Nothing was changed.",
+        )
+    if before.keys() != {**before, **now}.keys():
+        atomic.write_json(path, {**before, **now})
 
 
 def _draw(
@@ -261,19 +332,13 @@ class _CostLog:
             self._written = now
 
 
-def _canonical(path: Path, order: Mapping[str, int], n: int) -> list[Row]:
+def _canonical(path: Path, order: Mapping[str, int]) -> list[Row]:
     """All rows in (problem, index) order; the file is rewritten when it is in another (extended or retried runs)."""
     rows = list(jsonl.read(path))
-    strangers = sorted({str(r["id"]) for r in rows} - order.keys())
-    if strangers:
-        raise DataError(
-            f"samples of problems that the task does not hold: {', '.join(strangers[:3])}",
-            place=str(path),
-            remedy="The task's file has changed since the run began: restore it, or choose another --run.",
-        )
-    ordered = sorted({_key(r): r for r in rows}.values(), key=lambda r: (order[r["id"]], r["index"]))
+    ordered = sorted({(r["id"], r["index"]): r for r in rows}.values(), key=lambda r: (order[r["id"]], r["index"]))
     if ordered != rows:
-        jsonl.write(path, ordered)
+        lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in ordered)
+        atomic.write_text(path, "".join(lines))
     return ordered
 
 

@@ -3,7 +3,7 @@
 For a problem with pool of N samples, of which answer o was given c_o times and a_N hold no answer:
 
     vote      = the o with the largest c_o, ties broken uniformly by the problem's own random stream
-    maj@k     = P(the right answer wins the vote among k samples drawn without replacement)
+    maj@k     = P(a right answer wins the vote among k samples drawn without replacement)
     best-of-k = P(the highest-scored of k is right), score = mean log-probability per token
     pass@k    = P(at least one of k is right) = 1 - C(N - c, k) / C(N, k)
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 
@@ -66,7 +66,8 @@ def vote(samples: Sequence[Graded], *, seed: int, problem_id: str) -> Vote:
     most = max(counts.values())
     leaders = sorted(answer for answer, votes in counts.items() if votes == most)
     winner = leaders[int(seeds.stream(seed, "tie", problem_id).integers(len(leaders)))]
-    grade: Grade = next(s.grade for s in samples if s.answer == winner)
+    grades = {s.grade for s in samples if s.answer == winner}  # one, unless a verifier changes its mind
+    grade: Grade = next(g for g in get_args(Grade) if g in grades)
     return Vote(winner, grade, dict(counts.most_common()), num_abstain, len(leaders) > 1)
 
 
@@ -75,13 +76,16 @@ def curves(samples: Sequence[Graded]) -> Curves:
     total = len(samples)
     k = np.arange(1, total + 1)
     right = np.array([s.grade == "right" for s in samples])
-    # Equal canonical forms share a grade; a verifier with finer equality than its own canonical form (math) may call
-    # several forms right: they are one answer.
-    labels = ["\0right" if s.grade == "right" else s.answer for s in samples]
-    counts = Counter(label for label in labels if label is not None)
-    names = list(counts)
-    target = names.index("\0right") if "\0right" in counts else None
-    maj = groups.maj_at_k([counts[n] for n in names] or [0], target, num_abstain=total - sum(counts.values()))
+    # The forms are those that vote: a verifier with finer equality than its own canonical form (math) may call several
+    # of them right, and they then compete with each other as in `vote`. Exactly one wins, so their chances add up.
+    counts = Counter(s.answer for s in samples if s.answer is not None)
+    right_answers = {s.answer for s in samples if s.grade == "right" and s.answer is not None}
+    names = sorted(counts)
+    votes = [counts[name] for name in names] or [0]
+    abstain = total - sum(counts.values())
+    maj = np.zeros(total)
+    for answer in sorted(right_answers):
+        maj += groups.maj_at_k(votes, names.index(answer), num_abstain=abstain)
     scores = np.array([s.score for s in samples], dtype=float)
     best = groups.best_of_k(scores, right.astype(float)).curve if np.isfinite(scores).any() else None
     return Curves(maj, groups.pass_at_k(int(right.sum()), total, k), best)

@@ -7,6 +7,7 @@ batch they happen to share or on what was done before. What a sampler can promis
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -107,6 +108,11 @@ async def sample_async(sampler: Sampler, requests: Sequence[Request], *, skip: S
     """Any sampler as an async iterator: its blocking steps run in a worker thread, one at a time and in order."""
     steps = iter(sampler.sample(requests, skip=skip))
     end = object()
-    while (item := await asyncio.to_thread(next, steps, end)) is not end:
-        assert isinstance(item, Completion)
-        yield item
+    try:
+        while (item := await asyncio.to_thread(next, steps, end)) is not end:
+            assert isinstance(item, Completion)
+            yield item
+    finally:
+        close = getattr(steps, "close", lambda: None)
+        with contextlib.suppress(ValueError):  # cancelled amid a step: its thread lets go of the generator itself
+            close()

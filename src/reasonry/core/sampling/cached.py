@@ -10,20 +10,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from reasonry.core import atomic
 from reasonry.core.environment import Determinism
 from reasonry.core.messages import to_openai
-from reasonry.core.sampling.base import Completion, Request, Sampler, SamplerStats, Skip
+from reasonry.core.sampling.base import Completion, Finish, Request, Sampler, SamplerStats, Skip
+from reasonry.errors import ConfigError, ReasonryError
 
 
 class CachedSampler:
-    """Wraps ``inner``; completions found in ``folder`` are not sampled again. Errors are never cached."""
+    """Wraps ``inner``; completions found in ``folder`` are not sampled again. Errors are never cached.
+
+    Raises:
+        ConfigError: ``folder`` is a file.
+    """
 
     def __init__(self, inner: Sampler, folder: Path) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError(f"{str(folder)!r} is a file", place="cache", remedy="Give a folder, or a new name.")
         self.inner = inner
         self.folder = folder
         self.num_unreadable = 0
@@ -51,38 +58,53 @@ class CachedSampler:
         return self.folder / key[:2] / f"{key}.json"
 
     def sample(self, requests: Sequence[Request], *, skip: Skip = ()) -> Iterator[Completion]:
-        """Yield completions in request order, cached ones from disk."""
+        """Yield completions in request order, cached ones from disk.
+
+        Where the inner sampler gives up, what it had finished is yielded first, as by the inner sampler itself.
+        """
         done = set(skip)
         found: dict[tuple[str, int], Completion] = {}
         for request in requests:
             for index in request.indices:
-                if (request.id, index) not in done and (hit := self._read(self.path(request, index))):
+                if (request.id, index) not in done and (hit := self._read(request, index)) is not None:
                     found[request.id, index] = hit
-        fresh = self.inner.sample(requests, skip=done | found.keys())
         by_id = {request.id: request for request in requests}
         held: dict[tuple[str, int], Completion] = {}
-        for request in requests:
-            for index in sorted(request.indices):
-                key = (request.id, index)
-                if key in done:
-                    continue
-                if key in found:
-                    self.stats.num_cache_hits += 1
-                    yield found[key]
-                    continue
-                while key not in held:
-                    completion = next(fresh)
-                    held[completion.id, completion.index] = completion
-                    self._write(by_id[completion.id], completion)
-                yield held.pop(key)
+        fresh = iter(self.inner.sample(requests, skip=done | found.keys()))
+        try:
+            for request in requests:
+                for index in sorted(request.indices):
+                    key = (request.id, index)
+                    if key in done:
+                        continue
+                    if key in found:
+                        self.stats.num_cache_hits += 1
+                        yield found[key]
+                        continue
+                    while key not in held:
+                        completion = next(fresh)
+                        held[completion.id, completion.index] = completion
+                        self._write(by_id[completion.id], completion)
+                    yield held.pop(key)
+        except ReasonryError:
+            yield from held.values()
+            raise
+        finally:
+            getattr(fresh, "close", lambda: None)()
 
-    def _read(self, path: Path) -> Completion | None:
+    def _read(self, request: Request, index: int) -> Completion | None:
+        path = self.path(request, index)
         try:
             row = json.loads(path.read_text("utf-8"))
-            return replace(Completion(**row), tokens=tuple(row["tokens"]), logps=tuple(row["logps"]))
+            hit = Completion(**{**row, "tokens": tuple(row["tokens"]), "logps": tuple(row["logps"])})
+            if (hit.id, hit.index) != (request.id, index) or not isinstance(hit.text, str):
+                raise ValueError("not this sample")
+            if hit.finish not in get_args(Finish):
+                raise ValueError("not a finish")
+            return hit
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OSError, RecursionError):
             self.num_unreadable += 1  # counted, sampled again and overwritten
             self.stats.notes.append(f"unreadable cache entry {path.name}: sampled again")
             return None

@@ -44,11 +44,17 @@ class RoomyLayer(DynamicLayer):
         assert self.keys is not None and self.values is not None
         return self.keys, self.values
 
-    def batch_select_indices(self, indices: Tensor) -> None:
-        """Keep (or repeat) rows."""
-        room = self._length + _SPARE_TOK
-        self._key_BHTD = _with_room(self._key_BHTD, self._length, room, rows=indices)
-        self._value_BHTD = _with_room(self._value_BHTD, self._length, room, rows=indices)
+    def batch_select_indices(self, indices: Tensor, *, drop_tok: int = 0) -> None:
+        """Keep (or repeat) rows, without their first ``drop_tok`` columns."""
+        length = self._length - drop_tok
+        self._key_BHTD = _with_room(self._key_BHTD, length, length + _SPARE_TOK, rows=indices, first=drop_tok)
+        self._value_BHTD = _with_room(self._value_BHTD, length, length + _SPARE_TOK, rows=indices, first=drop_tok)
+        self._view(length)
+
+    def add_rows(self, num_rows: int) -> None:
+        """Append rows of zeros: finite, so that a column that is masked out cannot spoil a sum."""
+        self._key_BHTD = _with_zero_rows(self._key_BHTD, num_rows)
+        self._value_BHTD = _with_zero_rows(self._value_BHTD, num_rows)
         self._view(self._length)
 
     def _view(self, length: int) -> None:
@@ -57,13 +63,17 @@ class RoomyLayer(DynamicLayer):
         self.values = self._value_BHTD[:, :, :length]
 
 
-def _with_room(old_BHTD: Tensor, length: int, room: int, *, rows: Tensor | None = None) -> Tensor:
+def _with_room(old_BHTD: Tensor, length: int, room: int, *, rows: Tensor | None = None, first: int = 0) -> Tensor:
     batch, heads, _, width = old_BHTD.shape
     num_rows = batch if rows is None else len(rows)
     new = old_BHTD.new_empty((num_rows, heads, room, width))
-    used = old_BHTD[:, :, :length]
+    used = old_BHTD[:, :, first : first + length]
     new[:, :, :length] = used if rows is None else used.index_select(0, rows)
     return new
+
+
+def _with_zero_rows(old_BHTD: Tensor, num_rows: int) -> Tensor:
+    return torch.cat([old_BHTD, old_BHTD.new_zeros((num_rows, *old_BHTD.shape[1:]))])
 
 
 def make_cache(config: PreTrainedConfig) -> DynamicCache:

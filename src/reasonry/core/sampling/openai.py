@@ -2,7 +2,8 @@
 
 One request per sample, each with its own seed, so that a sample does not depend on the others (servers share the prompt
 by prefix caching). A bounded number is in flight; answers are handed out in the order asked for, never in the order of
-completion, because fast answers are often short or wrong ones.
+completion, because fast answers are often short or wrong ones. So that a slow answer does not leave the server idle, a
+few times as many requests are lined up behind it.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import asyncio
 import datetime
 import email.utils
+import math
 import os
+import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, cast, get_args
 
@@ -30,10 +33,13 @@ from reasonry.errors import ConfigError, EndpointError
 _RETRY = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 60.0
+_LONGEST_WISH_S = 600.0
+_LINE_UP = 4
+_sleep = asyncio.sleep
 
 
 class _Retryable(Exception):
-    """A failure worth another try. ``wait_s`` is the server's own wish, when it has one."""
+    """A failure worth another try, without the key in its text. ``wait_s`` is the server's own wish, if any."""
 
     def __init__(self, what: str, wait_s: float | None = None) -> None:
         super().__init__(what)
@@ -51,7 +57,7 @@ class OpenAISampler:
         transport: httpx transport, for tests.
 
     Raises:
-        ConfigError: ``api_key_env`` names a variable that is not set.
+        ConfigError: ``base_url`` is not a plain web address, or ``api_key_env`` names a variable that is not set.
     """
 
     def __init__(
@@ -69,20 +75,8 @@ class OpenAISampler:
         self.seed = seed
         self.stats = SamplerStats()
         self._transport = transport
-        self._url = endpoint.base_url.rstrip("/") + "/chat/completions"
-        if not endpoint.base_url.startswith(("http://", "https://")):
-            raise ConfigError(
-                f"base_url = {endpoint.base_url!r} is not a web address",
-                place="endpoint",
-                remedy="Give it with http:// or https://, such as http://localhost:8000/v1.",
-            )
-        self._key = os.environ.get(endpoint.api_key_env, "") if endpoint.api_key_env else ""
-        if endpoint.api_key_env and not self._key:
-            raise ConfigError(
-                f"the environment variable {endpoint.api_key_env} is not set",
-                place="endpoint.api_key_env",
-                remedy=f"export {endpoint.api_key_env}=... and run the same command again.",
-            )
+        self._base_url = _checked_url(endpoint.base_url).rstrip("/")
+        self._key = _read_key(endpoint.api_key_env)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -111,116 +105,183 @@ class OpenAISampler:
         """
         done = set(skip)
         wanted = iter([(r, i) for r in requests for i in sorted(r.indices) if (r.id, i) not in done])
-        start = time.perf_counter()
-        with _Loop() as loop:
-            client = httpx.AsyncClient(
-                transport=self._transport,
-                timeout=httpx.Timeout(self.endpoint.timeout_s, connect=min(30.0, self.endpoint.timeout_s)),
-                limits=httpx.Limits(max_connections=self.endpoint.concurrency),
-                headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            )
-            flying: deque[Future[Completion]] = deque()
+        num_at_once = self.endpoint.concurrency
+        clock_s = time.perf_counter()
+
+        def handed_out(completion: Completion) -> Completion:
+            # Seconds are added answer by answer, so that a killed session's are known up to its last answer.
+            nonlocal clock_s
+            now_s = time.perf_counter()
+            self.stats.seconds += now_s - clock_s
+            clock_s = now_s
+            self.stats.num_completions += 1
+            self.stats.num_prompt_tok += completion.num_prompt_tok
+            self.stats.num_completion_tok += completion.num_completion_tok
+            return completion
+
+        client = httpx.AsyncClient(
+            transport=self._transport,
+            timeout=httpx.Timeout(self.endpoint.timeout_s, connect=min(30.0, self.endpoint.timeout_s)),
+            limits=httpx.Limits(max_connections=num_at_once, max_keepalive_connections=num_at_once),
+            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+        )
+        slots = asyncio.Semaphore(num_at_once)
+        flying: deque[Future[Completion]] = deque()
+        with _Loop(client) as loop:
             try:
                 while True:
-                    while len(flying) < self.endpoint.concurrency and (job := next(wanted, None)):
-                        flying.append(loop.submit(self._one(client, *job)))
+                    while len(flying) < _LINE_UP * num_at_once and (job := next(wanted, None)):
+                        flying.append(loop.submit(self._one(client, slots, *job)))
                     if not flying:
                         return
-                    first = flying.popleft()
                     try:
-                        completion = first.result()
-                    except EndpointError:
+                        completion = flying.popleft().result()
+                    except Exception:
                         for late in [f for f in flying if f.done() and not f.exception()]:
-                            yield self._count(late.result())
+                            yield handed_out(late.result())
                         raise
-                    yield self._count(completion)
+                    yield handed_out(completion)
             finally:
-                self.stats.seconds += time.perf_counter() - start
-                for future in flying:
-                    future.cancel()
-                loop.run(client.aclose())
+                self.stats.seconds += time.perf_counter() - clock_s
 
-    def _count(self, completion: Completion) -> Completion:
-        self.stats.num_completions += 1
-        self.stats.num_prompt_tok += completion.num_prompt_tok
-        self.stats.num_completion_tok += completion.num_completion_tok
-        return completion
-
-    async def _one(self, client: httpx.AsyncClient, request: Request, index: int) -> Completion:
+    async def _one(
+        self, client: httpx.AsyncClient, slots: asyncio.Semaphore, request: Request, index: int
+    ) -> Completion:
+        url = f"{self._base_url}/{'chat/completions' if request.raw is None else 'completions'}"
         body = self._body(request, index)
         jitter = seeds.stream(self.seed, "retry", request.id, index)
-        for attempt in range(self.endpoint.retries + 1):
-            try:
-                return _parse(await self._post(client, body), request.id, index)
-            except _Retryable as e:
-                if attempt == self.endpoint.retries:
-                    raise EndpointError(
-                        f"gave up after {attempt + 1} tries: {self._redacted(str(e))}",
-                        place=self._url,
-                        remedy="Check that the server runs and serves this model, then run the same command again: "
-                        "finished samples are kept.",
-                    ) from e
-                self.stats.num_retries += 1
-                backoff_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**attempt) * jitter.uniform(0.5, 1.5)
-                await asyncio.sleep(max(e.wait_s or 0.0, backoff_s))
+        async with slots:  # kept while waiting to try again: a server in trouble is not asked by others meanwhile
+            for attempt in range(self.endpoint.retries + 1):
+                try:
+                    answer = await self._post(client, url, body)
+                    try:
+                        return _parse(answer, request.id, index)
+                    except ValueError as e:
+                        raise _Retryable(self._shown(str(e))) from None
+                except _Retryable as e:
+                    if attempt == self.endpoint.retries:
+                        raise EndpointError(
+                            f"gave up after {attempt + 1} {'tries' if attempt else 'try'}: {e}",
+                            place=url,
+                            remedy="Check that the server runs and serves this model, then run the same command "
+                            "again: finished samples are kept.",
+                        ) from None
+                    self.stats.num_retries += 1
+                    backoff_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**attempt) * jitter.uniform(0.5, 1.5)
+                    wish_s = e.wait_s or 0.0
+                await _sleep(max(wish_s, backoff_s))
         raise AssertionError("unreachable")
 
     def _body(self, request: Request, index: int) -> dict[str, Any]:
         c = self.config
-        messages = [to_openai(m) for m in request.messages]
-        if request.raw is not None:
-            messages = [{"role": "user", "content": request.raw}]
         body: dict[str, Any] = {
             "model": self.model,
-            "messages": messages,
             "temperature": c.temperature,
             "top_p": c.top_p,
             "max_tokens": c.max_new_tokens,
             # 31 bits: several servers keep the seed in a signed 32-bit number.
             "seed": seeds.derive(self.seed, "sample", request.id, index) % 2**31,
         }
+        if request.raw is None:
+            body["messages"] = [to_openai(m) for m in request.messages]
+        else:
+            body["prompt"] = request.raw
         if c.stop:
             body["stop"] = list(c.stop)
         if c.top_k:
             body["top_k"] = c.top_k
         if self.endpoint.logprobs:
-            body["logprobs"] = True
+            body["logprobs"] = True if request.raw is None else 1  # a switch in one interface, a number in the other
+        if "max_completion_tokens" in self.endpoint.extra_body:  # the newer name; both together are refused
+            del body["max_tokens"]
         return {**body, **self.endpoint.extra_body}
 
-    async def _post(self, client: httpx.AsyncClient, body: Mapping[str, Any]) -> Any:
+    async def _post(self, client: httpx.AsyncClient, url: str, body: Mapping[str, Any]) -> Any:
         try:
-            answer = await client.post(self._url, json=body)
-        except httpx.TimeoutException as e:
-            raise _Retryable(f"no answer within {self.endpoint.timeout_s:g} s") from e
-        except httpx.TransportError as e:
-            raise _Retryable(f"cannot reach the endpoint ({type(e).__name__}: {e})") from e
-        if answer.status_code in _RETRY:
-            raise _Retryable(f"HTTP {answer.status_code}: {_short(answer.text)}", _retry_after_s(answer.headers))
-        if answer.status_code != 200:
-            raise EndpointError(
-                f"HTTP {answer.status_code}: {self._redacted(_short(answer.text))}",
-                place=self._url,
-                remedy=_REMEDY.get(answer.status_code, "The request itself is refused; trying again would not help."),
-            )
+            # httpx limits the wait for each piece; a server that sends a byte now and then would hold us for ever.
+            async with asyncio.timeout(self.endpoint.timeout_s):
+                answer = await client.post(url, json=body)
+        except (httpx.TimeoutException, TimeoutError):
+            raise _Retryable(f"no answer within {self.endpoint.timeout_s:g} s") from None
+        except httpx.RequestError as e:
+            what = self._shown(f"{type(e).__name__}: {e}")
+            raise _Retryable(f"cannot reach the endpoint ({what})") from None
+        status = answer.status_code
+        if status in _RETRY:
+            raise _Retryable(f"HTTP {status}: {self._shown(answer.text)}", _retry_after_s(answer.headers))
+        if status != 200:
+            remedy = _REMEDY.get(status, "The request itself is refused; trying again would not help.")
+            raise EndpointError(f"HTTP {status}: {self._shown(answer.text)}", place=url, remedy=remedy)
         try:
             return answer.json()
-        except ValueError as e:
-            raise _Retryable(f"the answer is not JSON: {_short(answer.text)}") from e
+        except (ValueError, RecursionError):
+            raise _Retryable(f"the answer is not JSON: {self._shown(answer.text)}") from None
 
-    def _redacted(self, text: str) -> str:
-        return text.replace(self._key, "<key>") if self._key else text
+    def _shown(self, text: str) -> str:
+        """A server's text for an error message: one short line without the key, which some servers repeat."""
+        # Before it is shortened, which could leave a part of the key standing.
+        text = text.replace(self._key, "<key>") if self._key else text
+        flat = " ".join(text.split())
+        return flat if len(flat) <= 200 else flat[:200] + "..."
 
 
+def _checked_url(base_url: str) -> str:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as e:
+        raise ConfigError(f"base_url = {base_url!r} is not a web address: {e}", place="endpoint") from e
+    if url.userinfo or url.query or url.fragment:
+        raise ConfigError(
+            "base_url holds a user name, a password or a query",
+            place="endpoint",
+            remedy="It is written down with the run: give the plain address, and the key by --endpoint.api-key-env.",
+        )
+    if url.scheme not in ("http", "https") or not url.host or (url.port or 0) > 65535:
+        raise ConfigError(
+            f"base_url = {base_url!r} is not a web address",
+            place="endpoint",
+            remedy="Give it with http:// or https://, such as http://localhost:8000/v1.",
+        )
+    return base_url
+
+
+def _read_key(name: str) -> str:
+    key = os.environ.get(name, "").strip() if name else ""
+    if name and not key:
+        raise ConfigError(
+            f"the environment variable {name} is not set",
+            place="endpoint.api_key_env",
+            remedy=f"export {name}=... and run the same command again.",
+        )
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(
+            f"the environment variable {name} holds characters that no key has (line breaks, letters beyond ASCII)",
+            place="endpoint.api_key_env",
+            remedy="Copy the key again.",
+        )
+    return key
+
+
+_MOVED = "The address has moved: give the one that the server redirects to as --endpoint.base-url."
 _REMEDY = {
+    301: _MOVED,
+    302: _MOVED,
+    307: _MOVED,
+    308: _MOVED,
     401: "The key is missing or wrong: set --endpoint.api-key-env to the variable that holds it.",
     403: "The key may not use this model.",
     404: "Check --endpoint.base-url (it usually ends in /v1) and the model name.",
 }
-
-
-def _short(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= 200 else flat[:200] + "..."
+# What servers call the same things.
+_FINISH: dict[str, Finish] = {
+    "eos": "stop",
+    "eos_token": "stop",
+    "stop_sequence": "stop",
+    "end_turn": "stop",
+    "max_tokens": "length",
+    "model_length": "length",
+    "function_call": "tool_calls",
+}
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
@@ -231,37 +292,48 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     except ValueError:
         try:
             when = email.utils.parsedate_to_datetime(value)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, IndexError, OverflowError):
             return None
         if when.tzinfo is None:
             when = when.replace(tzinfo=datetime.UTC)
         wait_s = (when - datetime.datetime.now(datetime.UTC)).total_seconds()
-    return min(max(wait_s, 0.0), 600.0) if wait_s == wait_s else None
+    return None if math.isnan(wait_s) else min(max(wait_s, 0.0), _LONGEST_WISH_S)
 
 
 def _parse(answer: Any, request_id: str, index: int) -> Completion:
-    """Turn a chat completion into a `Completion`; anything else is a failure worth another try."""
+    """Turn a chat completion or a text completion into a `Completion`.
+
+    Raises:
+        ValueError: It is neither, or the server itself calls it a failure; both are worth another try.
+    """
     try:
         choice = answer["choices"][0]
-        message = choice["message"]
-        text = message.get("content") or ""
-        finish = choice.get("finish_reason") or "stop"
+        text = choice["message"].get("content") if "message" in choice else choice["text"]
         usage = answer.get("usage") or {}
         num_prompt_tok = int(usage.get("prompt_tokens") or 0)
         num_completion_tok = int(usage.get("completion_tokens") or 0)
-        content = (choice.get("logprobs") or {}).get("content") or []
-        logps = tuple(float(t["logprob"]) for t in content)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as e:
-        raise _Retryable(f"the answer is not a chat completion: {_short(str(answer))}") from e
-    if not isinstance(text, str):
-        raise _Retryable(f"the answer's content is {type(text).__name__}, not text")
-    text = text.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair cannot be stored
-    known = cast("Finish", finish if finish in get_args(Finish) else "stop")
-    return Completion(request_id, index, text, known, num_prompt_tok, num_completion_tok, (), logps)
+        said: Any = choice.get("finish_reason") or "stop"
+        logprobs = choice.get("logprobs") or {}
+        drawn: Any = logprobs.get("content") or logprobs.get("token_logprobs") or []
+        logps = [t["logprob"] if isinstance(t, dict) else t for t in drawn]
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as e:
+        raise ValueError(f"the answer is not a completion: {answer!r}") from e
+    if text is not None and not isinstance(text, str):
+        raise ValueError(f"the answer's content is {type(text).__name__}, not text")
+    if said in ("error", "abort"):
+        raise ValueError(f"the server ended the answer with {said!r}")
+    text = (text or "").encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair cannot be stored
+    finish = _FINISH.get(str(said), cast("Finish", said if said in get_args(Finish) else "stop"))
+    known = all(isinstance(p, int | float) and math.isfinite(p) for p in logps)
+    scores = tuple(float(p) for p in logps) if known else ()  # all of them or none: they are aligned with tokens
+    return Completion(request_id, index, text, finish, num_prompt_tok, num_completion_tok, (), scores)
 
 
 class _Loop:
     """An event loop on a thread of its own, so that requests go on while the caller works on an answer."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
 
     def __enter__(self) -> _Loop:
         self._loop = asyncio.new_event_loop()
@@ -269,21 +341,22 @@ class _Loop:
         self._thread.start()
         return self
 
-    def submit(self, work: Any) -> Future[Any]:
+    def submit(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    def run(self, work: Any) -> Any:
-        return self.submit(work).result()
-
     def __exit__(self, *_: object) -> None:
-        self.run(_cancel_all())
+        if sys.is_finalizing():  # an iterator nobody closed: the loop's thread no longer runs, waiting would never end
+            return
+        self.submit(_wind_up(self._client)).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
 
-async def _cancel_all() -> None:
+async def _wind_up(client: httpx.AsyncClient) -> None:
     others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    await client.aclose()
+    await asyncio.get_running_loop().shutdown_asyncgens()

@@ -6,9 +6,9 @@ known, so that measured curves can be held against exact ones.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from reasonry.core import seeds
@@ -16,6 +16,7 @@ from reasonry.core.environment import Determinism
 from reasonry.core.sampling.base import Completion, Request, SamplerStats, Skip
 from reasonry.core.sampling.config import ScriptedConfig
 from reasonry.core.task import Problem
+from reasonry.core.verify.number import canonical_number, find_number
 from reasonry.errors import DataError
 
 
@@ -39,10 +40,9 @@ class ScriptedSampler:
 
     def answer(self, request: Request, index: int) -> str:
         """The text of one sample."""
-        try:
-            written = self._texts[request.id]
-        except KeyError as e:
-            raise DataError(f"the script has no answer for problem {request.id!r}", place="scripted sampler") from e
+        written = self._texts.get(request.id)
+        if not written:
+            raise DataError(f"the script has no answer for problem {request.id!r}", place="scripted sampler")
         return written[index % len(written)]
 
     def sample(self, requests: Sequence[Request], *, skip: Skip = ()) -> Iterator[Completion]:
@@ -83,14 +83,13 @@ class SimulatedSolver(ScriptedSampler):
         """Answer -> probability; the answer '' stands for a reply without a number."""
         c = self._config
         weights = [1 / rank for rank in range(1, c.num_wrong + 1)]
-        wrong = [(1 - c.silent) * (1 - c.accuracy) * w / sum(weights) for w in weights]
-        names = [self._wrong(oracle, rank) for rank in range(1, c.num_wrong + 1)]
-        return {oracle: (1 - c.silent) * c.accuracy, **dict(zip(names, wrong, strict=True)), "": c.silent}
-
-    def _wrong(self, oracle: str, rank: int) -> str:
-        if re.fullmatch(r"-?\d+", oracle):
-            return str(int(oracle) + rank)
-        return f"{oracle} or not ({rank})"
+        pairs = [(oracle, (1 - c.silent) * c.accuracy)]
+        for rank, weight in enumerate(weights, start=1):
+            pairs.append((_wrong(oracle, rank), (1 - c.silent) * (1 - c.accuracy) * weight / sum(weights)))
+        law: dict[str, float] = {}
+        for answer, p in [*pairs, ("", c.silent)]:
+            law[answer] = law.get(answer, 0.0) + p
+        return law
 
     def answer(self, request: Request, index: int) -> str:
         """Draw from the law with the sample's own stream."""
@@ -98,13 +97,22 @@ class SimulatedSolver(ScriptedSampler):
             oracle = self._oracle[request.id]
         except KeyError as e:
             raise DataError(f"no oracle answer for problem {request.id!r}", place="scripted sampler") from e
+        answer = ""
         u = float(seeds.uniforms(self._seed, "scripted", request.id, index, num=1)[0])
         law = self._laws.get(oracle)
         if law is None:
-            law = self._laws[oracle] = self.law(oracle)
-        answer = next(iter(law))
+            law = self._laws[oracle] = {answer: p for answer, p in self.law(oracle).items() if p > 0}
         for answer, p in law.items():  # noqa: B007 - the last answer takes what rounding leaves
             u -= p
             if u < 0:
                 break
         return f"Thinking it through step by step.\n#### {answer}" if answer else "I could not work that out."
+
+
+def _wrong(oracle: str, rank: int) -> str:
+    """The wrong answer number ``rank``: the oracle's number plus ``rank``, so that no reader takes it for right."""
+    number = find_number(oracle)
+    if number is None:
+        return f"not {oracle} ({rank})"
+    other = str(Fraction(number) + rank)
+    return canonical_number(other) or other

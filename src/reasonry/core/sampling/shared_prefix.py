@@ -8,19 +8,22 @@ The prompt part is the same matrix for every row of a prompt, so the rows' queri
 (Juravsky et al. 2024, "Hydragen"). Softmax is taken over both parts together, in float32: nothing is approximated. Keys
 and values of a prompt are stored once instead of once per sample.
 
-It also packs the query heads that share a key-value head into one product; the grouped-query kernel that torch picks on
-a CPU for a single query without a mask is several times slower.
+Rows of further prompts may join while others are still being drawn: all rows append to the same columns, and a row that
+joined late does not see the columns before its own first one.
 
-Legend: B rows, P prompts, H key-value heads, G query heads per key-value head, T tokens, D head width.
+Query heads that share a key-value head go into one product, too; the grouped-query kernel that torch picks on a CPU for
+a single query without a mask is several times slower.
+
+Legend: B rows, H key-value heads, G query heads per key-value head, T tokens, D head width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,46 +36,89 @@ from reasonry.core.sampling.kv_cache import RoomyLayer
 NAME = "reasonry_decoding"
 
 
+class _Prefix(NamedTuple):
+    """One prompt's keys (transposed once, because every step multiplies by them) and values in one layer."""
+
+    key_HDT: Tensor
+    value_HTD: Tensor
+
+
+class _Step(NamedTuple):
+    """What all layers of one forward pass share."""
+
+    spans: list[tuple[int, int, int]]  # (prompt, first row, end row)
+    prefix_tok: int  # longest prompt in flight
+    late_BT: Tensor | None  # True where a row must not look: columns before it joined
+
+
 class PrefixLayer(RoomyLayer):
-    """A cache layer whose rows share their prompt's keys and values; ``update`` returns the rows' own part only."""
+    """A cache layer whose rows share their prompts' keys and values; ``update`` returns the rows' own part only."""
 
-    def __init__(self, key_PHTD: Tensor, value_PHTD: Tensor) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.prefix_key_PHDT = key_PHTD.transpose(-1, -2).contiguous()
-        self.prefix_value_PHTD = value_PHTD.contiguous()
-
-    def get_seq_length(self) -> int:
-        """Tokens of the prompt and of the rows' own part."""
-        return self.prefix_value_PHTD.shape[-2] + (super().get_seq_length() if self.is_initialized else 0)
+        self.prefixes: dict[int, _Prefix] = {}
 
 
 class SharedPrefixCache(DynamicCache):
-    """The cache of rows fanned out from prefilled prompts.
+    """The cache of rows fanned out from prefilled prompts; rows of one prompt stand together."""
 
-    Args:
-        prefilled: Cache after the prompts' forward pass.
-        mask_PT: True where a prompt position is a token, None when no prompt is padded.
-        prompt_of_row: Non-decreasing prompt number of each row.
-    """
-
-    def __init__(self, prefilled: DynamicCache, mask_PT: Tensor | None, prompt_of_row: list[int]) -> None:
+    def __init__(self, num_layers: int) -> None:
         super().__init__()
-        layers: list[Any] = prefilled.layers
-        self.layers = [PrefixLayer(layer.keys, layer.values) for layer in layers]
-        self.mask_PT = mask_PT
-        self.prompt_of_row = prompt_of_row
+        self.layers = [PrefixLayer() for _ in range(num_layers)]
+        self.prompt_of_row: list[int] = []
+        self._start_of_row: list[int] = []
+        self._step: _Step | None = None
+
+    def join(self, prefilled: DynamicCache, prompts: Sequence[tuple[int, int, int]]) -> None:
+        """Add rows: ``prompts`` lists (prompt number, tokens, rows) for each row of ``prefilled``, padded left."""
+        layers: list[Any] = self.layers
+        sources: list[Any] = prefilled.layers
+        num_new = sum(rows for _, _, rows in prompts)
+        own_tok = layers[0].get_seq_length() if layers[0].is_initialized else 0
+        for layer, source in zip(layers, sources, strict=True):
+            for at, (number, num_tok, _) in enumerate(prompts):
+                key_HTD, value_HTD = source.keys[at, :, -num_tok:], source.values[at, :, -num_tok:]
+                layer.prefixes[number] = _Prefix(key_HTD.transpose(-1, -2).contiguous(), value_HTD.contiguous())
+            if not layer.is_initialized:
+                layer.lazy_initialization(source.keys[:0], source.values[:0])
+            layer.add_rows(num_new)
+        for number, _, rows in prompts:
+            self.prompt_of_row += [number] * rows
+            self._start_of_row += [own_tok] * rows
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Keep these rows (ascending); drops prompts and columns that no row needs any more."""
+        self.prompt_of_row = [self.prompt_of_row[i] for i in rows]
+        starts = [self._start_of_row[i] for i in rows]
+        unused = min(starts, default=0)
+        self._start_of_row = [s - unused for s in starts]
+        needed = set(self.prompt_of_row)
+        layers: list[Any] = self.layers
+        index = torch.tensor(rows, dtype=torch.long)
+        for layer in layers:
+            layer.batch_select_indices(index, drop_tok=unused)
+            layer.prefixes = {p: prefix for p, prefix in layer.prefixes.items() if p in needed}
+
+    def begin_step(self) -> None:
+        """Prepare what the layers of the coming forward pass share."""
+        rows = self.prompt_of_row
+        edges = [i for i in range(len(rows)) if i == 0 or rows[i] != rows[i - 1]]
+        first: Any = self.layers[0]
+        late_BT = None
+        if any(self._start_of_row):
+            column_T = torch.arange(first.get_seq_length() + 1)
+            late_BT = column_T < torch.tensor(self._start_of_row)[:, None]
+        self._step = _Step(
+            [(rows[a], a, b) for a, b in pairwise([*edges, len(rows)])],
+            max(p.value_HTD.shape[-2] for p in first.prefixes.values()),
+            late_BT,
+        )
 
     @property
-    def spans(self) -> list[tuple[int, int, int]]:
-        """(prompt, first row, end row) of each run of rows that share a prompt."""
-        rows = self.prompt_of_row
-        starts = [i for i in range(len(rows)) if i == 0 or rows[i] != rows[i - 1]]
-        return [(rows[a], a, b) for a, b in pairwise([*starts, len(rows)])]
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        """Keep rows; ``indices`` ascends."""
-        self.prompt_of_row = [self.prompt_of_row[i] for i in indices.tolist()]
-        super().batch_select_indices(indices)
+    def step(self) -> _Step:
+        """Of the forward pass under way."""
+        assert self._step is not None, "begin_step comes before the forward pass"
+        return self._step
 
 
 _active: ContextVar[SharedPrefixCache | None] = ContextVar("reasonry_shared_prefix", default=None)
@@ -91,11 +137,12 @@ def supports(model: PreTrainedModel, cache: DynamicCache) -> bool:
 
 
 @contextmanager
-def decoding(model: PreTrainedModel, cache: SharedPrefixCache | None = None) -> Iterator[None]:
+def decoding(model: PreTrainedModel, cache: SharedPrefixCache) -> Iterator[None]:
     """Within the block the model attends by `attend`; its own setting is given back afterwards."""
     configs = {id(c): c for c in (model.config, model.config.get_text_config())}.values()
     before = [c._attn_implementation for c in configs]
     token = _active.set(cache)
+    cache.begin_step()
     try:
         for c in configs:
             c._attn_implementation_internal = NAME
@@ -118,46 +165,39 @@ def attend(
 ) -> tuple[Tensor, None]:
     """Transformers' attention interface: query (B, H*G, 1, D), key and value (B, H, T, D) -> (B, 1, H*G, D)."""
     batch, num_heads, num_queries, width = query.shape
-    scale = width**-0.5 if scaling is None else scaling
     cache = _active.get()
-    if num_queries != 1:
+    if cache is None or num_queries != 1:
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+    layer = cache.layers[module.layer_idx]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    assert isinstance(layer, PrefixLayer)
     query_BHGD = query.reshape(batch, key.shape[1], -1, width)
-    if cache is not None:
-        layer = cache.layers[module.layer_idx]  # pyright: ignore[reportArgumentType, reportCallIssue]
-        assert isinstance(layer, PrefixLayer)
-        out_BHGD = _attend_shared(query_BHGD, key, value, layer, cache, scale)
-    else:
-        out_BHGD = torch.nn.functional.scaled_dot_product_attention(
-            query_BHGD, key, value, attn_mask=attention_mask, scale=scale
-        )
+    scale = width**-0.5 if scaling is None else scaling
+    out_BHGD = _attend(query_BHGD, key, value, layer.prefixes, cache.step, scale)
     return out_BHGD.reshape(batch, 1, num_heads, width), None
 
 
-def _attend_shared(
-    query_BHGD: Tensor,
-    key_BHTD: Tensor,
-    value_BHTD: Tensor,
-    layer: PrefixLayer,
-    cache: SharedPrefixCache,
-    scale: float,
+def _attend(
+    query_BHGD: Tensor, key_BHTD: Tensor, value_BHTD: Tensor, prefixes: dict[int, _Prefix], step: _Step, scale: float
 ) -> Tensor:
     batch, heads, group, _ = query_BHGD.shape
-    prefix_tok = layer.prefix_value_PHTD.shape[-2]
-    own_tok = key_BHTD.shape[-2]
-    score_BHGT = torch.empty((batch, heads, group, prefix_tok + own_tok), dtype=torch.float32)
-    score_BHGT[..., prefix_tok:] = query_BHGD @ key_BHTD.transpose(-1, -2)
-    for p, start, end in cache.spans:
-        stacked_HQD = _stack(query_BHGD[start:end])
-        score_HQT = stacked_HQD @ layer.prefix_key_PHDT[p]
-        score_BHGT[start:end, ..., :prefix_tok] = _unstack(score_HQT, end - start)
-        if cache.mask_PT is not None:
-            score_BHGT[start:end, ..., :prefix_tok].masked_fill_(~cache.mask_PT[p], -torch.inf)
+    wide = step.prefix_tok
+    score_BHGT = torch.empty((batch, heads, group, wide + key_BHTD.shape[-2]), dtype=torch.float32)
+    own_BHGT = score_BHGT[..., wide:]
+    own_BHGT.copy_(query_BHGD @ key_BHTD.transpose(-1, -2))
+    if step.late_BT is not None:
+        own_BHGT.masked_fill_(step.late_BT[:, None, None], -torch.inf)
+    for prompt, start, end in step.spans:
+        key_HDT = prefixes[prompt].key_HDT
+        num_tok = key_HDT.shape[-1]
+        score_BHGT[start:end, ..., :num_tok] = _unstack(_stack(query_BHGD[start:end]) @ key_HDT, end - start)
+        if num_tok < wide:
+            score_BHGT[start:end, ..., num_tok:wide] = -torch.inf
     weight_BHGT = torch.softmax(score_BHGT.mul_(scale), -1).to(value_BHTD.dtype)
-    out_BHGD = weight_BHGT[..., prefix_tok:] @ value_BHTD
-    for p, start, end in cache.spans:
-        weight_HQT = _stack(weight_BHGT[start:end, ..., :prefix_tok])
-        out_BHGD[start:end] += _unstack(weight_HQT @ layer.prefix_value_PHTD[p], end - start)
+    out_BHGD = weight_BHGT[..., wide:] @ value_BHTD
+    for prompt, start, end in step.spans:
+        value_HTD = prefixes[prompt].value_HTD
+        weight_HQT = _stack(weight_BHGT[start:end, ..., : value_HTD.shape[-2]])
+        out_BHGD[start:end] += _unstack(weight_HQT @ value_HTD, end - start)
     return out_BHGD
 
 
