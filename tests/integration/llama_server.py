@@ -19,6 +19,9 @@ def main(gguf: str, alias: str) -> None:
     params.port = 0
     params.verbosity = 1
     params.hostnames = ["127.0.0.1"]
+    # Its threads wait by spinning, which on a busy machine slows everybody down, the server most of all.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    params.cpuparams.poll = params.cpuparams_batch.poll = 0
     server = x.Server(params)
     print(f"address {server.listening_address}", flush=True)
     sys.stdin.read()

@@ -152,8 +152,8 @@ def test_a_field_without_default_that_nobody_gives_exits_with_code_2(
 @pytest.mark.parametrize(
     ("flag", "parts"),
     [
-        ("--help", ["An outer table.", "--name", "A name.", "prog verb"]),
-        ("-h", ["An outer table.", "--name", "A name.", "prog verb"]),
+        ("--help", ["An outer table.", "--name", "A name", "prog verb"]),
+        ("-h", ["An outer table.", "--name", "A name", "prog verb"]),
         ("--help-all", ["An outer table.", "--inner.rate", "A share.", "0.25", "--extra JSON", "prog verb"]),
     ],
 )

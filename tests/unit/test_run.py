@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -196,27 +197,42 @@ def test_a_folder_that_cannot_be_made_is_a_resource_error(tmp_path: Path) -> Non
     assert "--run" in caught.value.remedy
 
 
+@contextmanager
+def as_nobody(*folders: Path) -> Iterator[None]:
+    """Root may write anywhere, so be somebody else; ``folders`` are then open to everybody for reading."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for folder in folders:
+        folder.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
 def test_a_read_only_parent_is_a_resource_error(tmp_path: Path) -> None:
-    if os.geteuid() == 0:
-        code = "import os; os.setgid(65534); os.setuid(65534); "  # root may write anywhere
-    else:
-        code = ""
     parent = tmp_path / "parent"
     parent.mkdir(mode=0o555)
-    for p in (tmp_path, *tmp_path.parents):
-        if p.stat().st_uid == os.geteuid() and p.name.startswith(("pytest-", "test_")):
-            p.chmod(p.stat().st_mode | 0o055)
-    code += (
-        "from pathlib import Path; from reasonry.errors import ResourceError; from tests.unit.test_run import opened\n"
-        f"try: opened(Path({str(parent / 'run')!r})).__enter__()\n"
-        "except ResourceError as e: print(e)\n"
-    )
-    root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
-    if "ModuleNotFoundError" in done.stderr or "PermissionError" in done.stderr:
-        pytest.skip("the sources cannot be read by another user here")
-    assert "cannot use this as run directory: Permission denied" in done.stdout, done.stderr
+    with as_nobody(tmp_path, tmp_path.parent), pytest.raises(ResourceError) as caught:
+        opened(parent / "run").__enter__()
+    assert caught.value.problem == "cannot use this as run directory: Permission denied"
+    assert caught.value.place == str(parent / "run") and "--run" in caught.value.remedy
     assert not (parent / "run").exists()
+
+
+def test_a_folder_that_may_not_be_read_is_a_resource_error(tmp_path: Path) -> None:
+    (tmp_path / "closed" / "run").mkdir(parents=True)
+    (tmp_path / "closed").chmod(0)
+    try:
+        with (
+            as_nobody(tmp_path, tmp_path.parent),
+            pytest.raises(ResourceError, match="run directory: Permission denied"),
+        ):
+            opened(tmp_path / "closed" / "run").__enter__()
+    finally:
+        (tmp_path / "closed").chmod(0o755)
 
 
 @pytest.mark.parametrize(
@@ -331,8 +347,6 @@ def test_labels_make_one_plain_folder_name(label: str) -> None:
 
 
 def test_the_printed_command_replays_the_config(tmp_path: Path) -> None:
-    import shlex
-
     folder = tmp_path / "a run with 'quotes'"
     with opened(folder, task="a task", n=7, inner={"rate": 0.125}, run=folder) as run:
         words = shlex.split(run.command)

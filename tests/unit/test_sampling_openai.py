@@ -683,6 +683,27 @@ def test_the_interpreter_ends_cleanly_in_development_mode(more: str) -> None:
         assert done.stderr == ""
 
 
+def test_while_the_interpreter_ends_nobody_waits_for_a_thread_that_no_longer_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def handler(request: httpx.Request, body: dict[str, Any]) -> httpx.Response:
+        loops.append(asyncio.get_running_loop())
+        return _ok()
+
+    steps = _sampler(lambda r, b: handler(r, b)).sample(_requests(1))
+    next(steps)
+    (thread,) = [t for t in threading.enumerate() if t.name == "reasonry-endpoint"]
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "is_finalizing", lambda: True)
+        steps.close()  # type: ignore[attr-defined]
+    assert thread.is_alive(), "left to the interpreter"
+    loops[0].call_soon_threadsafe(loops[0].stop)
+    thread.join()
+    loops[0].close()
+
+
 # ---------------------------------------------------------------- the key
 
 

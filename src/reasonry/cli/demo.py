@@ -33,9 +33,7 @@ class DemoConfig(Config):
 def main(args: Sequence[str], as_json: bool) -> int:
     """One run, one report; exit code 1 when a claim failed."""
     cfg = config.parse(DemoConfig, args, prog="reasonry demo")
-    optional.need(
-        "vl_convert", extra="report", why="it holds the chart runtime of the report"
-    )
+    optional.need("vl_convert", extra="report", why="it holds the chart runtime of the report")
     from reasonry.core import claims
     from reasonry.core.report import write_report
     from reasonry.test_time.demo import run_demo

@@ -301,6 +301,7 @@ def _converted(row: PackagedModel, folder: Path) -> Path:
     optional.need("transformers", extra="hf", why=f"to convert {row.alias}")
     work = atomic.tmp_sibling(target)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         _sweep_dead(target)
         with RunLock(work):  # says that the converter lives: see `_sweep_dead`
             if not gguf.exists():
@@ -309,9 +310,10 @@ def _converted(row: PackagedModel, folder: Path) -> Path:
             atomic.write_text(work / "COMPLETE", row.about + "\n")
             (work / LOCK_NAME).unlink(missing_ok=True)
             _publish(work, target)
-    except (OSError, SafetensorError) as e:
+    except (OSError, SafetensorError, ResourceError) as e:
+        problem = e.problem if isinstance(e, ResourceError) else " ".join(str(e).split())[:300]
         raise ResourceError(
-            f"cannot keep the converted {row.alias}: {' '.join(str(e).split())[:300]}",
+            f"cannot keep the converted {row.alias}: {problem}",
             place=str(target),
             remedy="Free about 1.5 GB, or set REASONRY_CACHE to a folder with room.",
         ) from e
@@ -335,8 +337,9 @@ def _publish(work: Path, target: Path) -> None:
 def _sweep_dead(target: Path) -> None:
     """Remove what killed converters of ``target`` left; a live one holds the lock in its folder."""
     for work in target.parent.glob(f"{atomic.TMP_PREFIX}{target.name}-*"):
-        with contextlib.suppress(ResourceError), RunLock(work):
-            shutil.rmtree(work, ignore_errors=True)
+        with contextlib.suppress(ResourceError), RunLock(work) as lock:
+            if lock.is_held:  # on a platform without locks nobody can tell: leave it
+                shutil.rmtree(work, ignore_errors=True)
 
 
 def _assemble(row: PackagedModel, target: Path) -> Path:

@@ -151,7 +151,7 @@ def read_file(path: Path, *, limit: int | None = None) -> Task:
     if not problems:
         raise DataError("the file is empty", place=str(path), remedy="Expected one JSON object per line.")
     verifier = _verifier(problems)
-    return Task(path.stem, tuple(problems), verifier, _INSTRUCTIONS[verifier], str(path))
+    return Task(path.stem, tuple(problems), verifier, _INSTRUCTIONS[verifier], source=str(path))
 
 
 def write_problems(path: str | Path, problems: Sequence[Problem]) -> None:

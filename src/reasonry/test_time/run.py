@@ -7,6 +7,7 @@ the only file with clock times), ``results.json`` (depends on config and seed al
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -30,7 +31,7 @@ from reasonry.core.sampling.cached import CachedSampler
 from reasonry.core.stats import Interval, wilson
 from reasonry.core.task import Problem, Task
 from reasonry.core.verify import Verifier, make_verifier
-from reasonry.errors import ConfigError, DataError, Interrupted
+from reasonry.errors import ConfigError, DataError, Interrupted, ResourceError
 from reasonry.tasks import load_task
 from reasonry.test_time.config import SolveConfig
 from reasonry.test_time.votes import Graded, Vote, curves, vote
@@ -119,8 +120,8 @@ def solve(
         rows = _recovered(samples, say)
         order = {p.id: at for at, p in enumerate(task.problems)}
         _check_rows(rows, samples, order, config.n)
-        _check_prompts(run.path("prompts.json"), requests, task, verifier)
         done = {(row["id"], row["index"]) for row in rows}
+        _check_prompts(run.path("prompts.json"), requests, task, verifier, sampled={pid for pid, _ in done})
         missing = sum((r.id, i) not in done for r in requests for i in r.indices)
         if missing:
             sampler = sampler or _make_sampler(config, task)
@@ -236,21 +237,23 @@ def _check_rows(rows: Sequence[Row], path: Path, known: Collection[str], n: int)
             )
 
 
-def _check_prompts(path: Path, requests: Sequence[Request], task: Task, verifier: Verifier) -> None:
+def _check_prompts(
+    path: Path, requests: Sequence[Request], task: Task, verifier: Verifier, *, sampled: Collection[str]
+) -> None:
     """Refuse to mix samples of two versions of a problem: ids are often line numbers, and files get edited."""
     now: dict[str, str] = {}
     for request, problem in zip(requests, task.problems, strict=True):
         body = json.dumps([[to_openai(m) for m in request.messages], problem.answer, verifier.name], sort_keys=True)
         now[request.id] = hashlib.blake2b(body.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
     before = read_json(path) if path.exists() else {}
-    if changed := [name for name, digest in now.items() if before.get(name, digest) != digest]:
+    if changed := [name for name in now if name in sampled and before.get(name, now[name]) != now[name]]:
         raise DataError(
-            f"{len(changed)} problems are not what they were when the run began, such as {changed[0]!r}: "
+            f"{len(changed)} problems are not what they were when they were sampled, such as {changed[0]!r}: "
             "question, answer, worked examples or verifier",
             place=task.source,
             remedy="Restore the task's files, or choose another --run. Nothing was changed.",
         )
-    if before.keys() != {**before, **now}.keys():
+    if before != {**before, **now}:
         atomic.write_json(path, {**before, **now})
 
 
@@ -280,8 +283,11 @@ def _draw(
                 progress.advance()
                 if stop.requested:
                     raise Interrupted("stopped on request; finished samples are kept", place=str(run.folder))
-        finally:
-            costs.write()
+        except BaseException:
+            with contextlib.suppress(ResourceError):  # the first error is the one to tell
+                costs.write()
+            raise
+        costs.write()
 
 
 def _graded_row(completion: Completion, problem: Problem, verifier: Verifier) -> Row:
