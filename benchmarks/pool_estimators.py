@@ -66,9 +66,7 @@ def best_seconds(call: Callable[[], object]) -> float:
     return min(times_s)
 
 
-def compare(
-    name: str, exact: Callable[[], np.ndarray], sampled: Callable[[], np.ndarray]
-) -> dict[str, object]:
+def compare(name: str, exact: Callable[[], np.ndarray], sampled: Callable[[], np.ndarray]) -> dict[str, object]:
     start_s = time.perf_counter()
     estimate = sampled()
     sampled_s = time.perf_counter() - start_s

@@ -12,20 +12,19 @@ COMPARED = ("samples.jsonl", "results.json", "run.json")
 
 def scripted(folder: Path) -> None:
     """60 x 8 scripted samples, half a millisecond each."""
-    _main("solve", "word-problems:1-2", "--model", "scripted", "--limit", "60", "--n", "8", "--scripted.delay-s", "0.0005",
-          "--run", str(folder / "run"))  # fmt: skip
+    _main("word-problems:1-2 --model scripted --limit 60 --n 8 --scripted.delay-s 0.0005", folder)
 
 
 def local(folder: Path, *, model: str) -> None:
     """8 x 4 samples of a tiny model in batches of 8."""
-    _main("solve", "word-problems:1-2", "--model", model, "--limit", "8", "--n", "4", "--batch-size", "8",
-          "--sampling.max-new-tokens", "24", "--model-options.dtype", "float32", "--run", str(folder / "run"))  # fmt: skip
+    options = "--limit 8 --n 4 --batch-size 4 --shots 0 --sampling.max-new-tokens 24 --model-options.dtype float32"
+    _main(f"word-problems:1-2 --model {model} {options}", folder)
 
 
-def _main(*argv: str) -> None:
+def _main(arguments: str, folder: Path) -> None:
     from reasonry.cli.main import main
 
-    code = main(list(argv))
+    code = main(["solve", *arguments.split(), "--run", str(folder / "run")])
     assert code == 0, f"exit code {code}"
 
 

@@ -6,7 +6,6 @@ import functools
 from pathlib import Path
 
 import pytest
-
 from tests.kill import forked, solve_runs
 
 forked.preload("reasonry.cli.solve", "reasonry.test_time.run", "reasonry.test_time.report", "reasonry.core.sampling.hf")

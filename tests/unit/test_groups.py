@@ -51,9 +51,7 @@ def test_pass_at_k_matches_published_arithmetic_for_eight_right_of_thirty_two() 
 @pytest.mark.parametrize(("right", "total"), [(0, 7), (7, 7), (1, 40), (13, 40), (39, 40), (3, 256), (1, 1)])
 def test_pass_at_k_equals_the_ratio_of_binomials_for_every_k(right: int, total: int) -> None:
     exact = [1 - Fraction(comb(total - right, k), comb(total, k)) for k in range(1, total + 1)]
-    assert pass_at_k(right, total, np.arange(1, total + 1)) == pytest.approx(
-        [float(x) for x in exact], abs=1e-13
-    )
+    assert pass_at_k(right, total, np.arange(1, total + 1)) == pytest.approx([float(x) for x in exact], abs=1e-13)
 
 
 def test_pass_at_k_keeps_relative_accuracy_where_one_minus_a_ratio_would_lose_it() -> None:
@@ -193,9 +191,7 @@ def test_the_weights_are_computed_in_blocks_without_changing_the_curve(
     assert best_of_k(score, correct).curve == pytest.approx(whole, abs=1e-15)
 
 
-@pytest.mark.parametrize(
-    ("scores", "correct"), [([1.0], [1, 0]), ([], []), (3.0, 1.0), ([[1.0, 2.0]], [1, 0])]
-)
+@pytest.mark.parametrize(("scores", "correct"), [([1.0], [1, 0]), ([], []), (3.0, 1.0), ([[1.0, 2.0]], [1, 0])])
 def test_scores_and_correctness_that_are_not_one_pool_are_refused(scores: object, correct: object) -> None:
     with pytest.raises(DataError, match="not one pool"):
         best_of_k(scores, correct)  # type: ignore[arg-type]
@@ -211,9 +207,7 @@ def test_a_missing_correctness_is_refused_and_counted() -> None:
 
 def test_majority_of_five_four_three() -> None:
     curve = maj_at_k([5, 4, 3], 0)
-    assert curve[[0, 1, 2, 4, 7, 11]] == pytest.approx(
-        [0.416667, 0.416667, 0.454545, 0.5, 0.601010, 1.0], abs=5e-7
-    )
+    assert curve[[0, 1, 2, 4, 7, 11]] == pytest.approx([0.416667, 0.416667, 0.454545, 0.5, 0.601010, 1.0], abs=5e-7)
 
 
 @pytest.mark.parametrize(
@@ -316,9 +310,7 @@ def test_all_k_of_a_pool_of_256_take_well_under_half_a_second(counts: list[int])
     assert time.perf_counter() - start_s < 0.5
 
 
-@pytest.mark.parametrize(
-    ("counts", "num_abstain"), [([], 0), ([0, 0], 0), ([3, -1], 0), ([[3]], 0), ([3], -1)]
-)
+@pytest.mark.parametrize(("counts", "num_abstain"), [([], 0), ([0, 0], 0), ([3, -1], 0), ([[3]], 0), ([3], -1)])
 def test_counts_that_are_no_votes_are_refused(counts: list, num_abstain: int) -> None:
     with pytest.raises(DataError, match="not a pool of votes"):
         maj_at_k(counts, None, num_abstain=num_abstain)

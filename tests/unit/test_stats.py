@@ -63,9 +63,7 @@ def test_clopper_pearson_of_eight_in_ten_puts_a_fortieth_in_each_tail() -> None:
 @pytest.mark.parametrize(("k", "n"), COUNTS)
 def test_both_intervals_agree_with_scipy(k: int, n: int, level: float) -> None:
     test = scipy_stats.binomtest(k, n)
-    assert wilson(k, n, level=level)[:2] == pytest.approx(
-        tuple(test.proportion_ci(level, method="wilson")), abs=1e-12
-    )
+    assert wilson(k, n, level=level)[:2] == pytest.approx(tuple(test.proportion_ci(level, method="wilson")), abs=1e-12)
     assert clopper_pearson(k, n, level=level)[:2] == pytest.approx(
         tuple(test.proportion_ci(level, method="exact")), abs=1e-12
     )
@@ -190,9 +188,7 @@ def test_what_is_no_correlation_or_too_few_pairs_is_refused(r: float, n: int) ->
 # --- paired tests ---
 
 
-def paired_outcomes(
-    both: int, only_first: int, only_second: int, neither: int
-) -> tuple[list[int], list[int]]:
+def paired_outcomes(both: int, only_first: int, only_second: int, neither: int) -> tuple[list[int], list[int]]:
     first = [1] * both + [1] * only_first + [0] * only_second + [0] * neither
     second = [1] * both + [0] * only_first + [1] * only_second + [0] * neither
     return first, second
@@ -283,9 +279,7 @@ def test_permutation_p_values_are_valid_under_exchangeability() -> None:
     rng = stream(0, "exchangeable")
     p = np.array([paired_permutation(rng.normal(size=8), seed=0).p_value for _ in range(1500)])
     for alpha in (0.02, 0.1, 0.5):
-        assert (p <= alpha).mean() == pytest.approx(
-            alpha, abs=4 * math.sqrt(alpha * (1 - alpha) / 1500) + 2 / 256
-        )
+        assert (p <= alpha).mean() == pytest.approx(alpha, abs=4 * math.sqrt(alpha * (1 - alpha) / 1500) + 2 / 256)
 
 
 def test_no_difference_at_all_is_no_evidence() -> None:
@@ -404,9 +398,7 @@ def test_bca_covers_the_mean_of_a_skewed_sample_better_than_the_percentiles() ->
     hits = {"bca": 0, "percentile": 0}
     for i in range(500):
         x = stream(0, "skewed", i).exponential(size=20)
-        result = bootstrap(
-            x, lambda x_RN: x_RN.mean(axis=1), seed=i, num_boot=500, level=0.9, vectorized=True
-        )
+        result = bootstrap(x, lambda x_RN: x_RN.mean(axis=1), seed=i, num_boot=500, level=0.9, vectorized=True)
         low, high = percentile_interval(result.distribution_R, level=0.9)[:2]
         hits["percentile"] += low <= 1 <= high
         hits["bca"] += result.interval.low <= 1 <= result.interval.high

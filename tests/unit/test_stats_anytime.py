@@ -51,9 +51,7 @@ def test_evidence_with_another_prior_is_its_mixture_integral() -> None:
 
 @pytest.mark.parametrize("alternative", ["greater", "less", "two-sided"])
 @pytest.mark.parametrize("null", [0.05, 0.5, 0.7])
-def test_evidence_is_a_martingale_under_the_null_and_shrinks_further_inside_it(
-    null: float, alternative
-) -> None:
+def test_evidence_is_a_martingale_under_the_null_and_shrinks_further_inside_it(null: float, alternative) -> None:
     s, n = np.meshgrid(np.arange(40), np.arange(40))
     s, n = s[s <= n], n[s <= n]
     now = log_e_value(s, n, null=null, alternative=alternative)
@@ -185,9 +183,7 @@ def test_impossible_nulls_priors_and_totals_are_refused() -> None:
 def test_both_ends_of_an_anytime_interval_carry_evidence_of_one_over_alpha(s: float, n: int) -> None:
     interval = anytime_interval(s, n, level=0.95)
     for end in (interval.low, interval.high):
-        assert float(log_e_value(s, n, null=end, alternative="two-sided")) == pytest.approx(
-            math.log(20), abs=1e-6
-        )
+        assert float(log_e_value(s, n, null=end, alternative="two-sided")) == pytest.approx(math.log(20), abs=1e-6)
     assert interval.low < s / n < interval.high
 
 

@@ -39,7 +39,7 @@ class EndpointConfig(Config):
     """How often a failing request is tried again before the run stops (what is finished is kept)."""
     logprobs: bool = False
     """Ask for the log-probabilities of the drawn tokens."""
-    extra_body: dict[str, Any] = {}
+    extra_body: dict[str, Any] = Field(default={})
     """Further fields of every request, for servers with their own options; a JSON object on the command line."""
 
 
