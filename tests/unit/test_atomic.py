@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reasonry.core import atomic
@@ -103,6 +103,7 @@ def test_json_has_sorted_keys_and_refuses_nan(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "a").read_text("utf-8"))["a"] is None
 
 
+@settings(deadline=None)  # fsync takes as long as the disk likes
 @given(data=st.binary(max_size=2000))
 def test_bytes_come_back(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     target = tmp_path_factory.mktemp("bytes") / "x"

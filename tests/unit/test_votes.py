@@ -84,6 +84,7 @@ def test_one_sample_is_its_own_vote() -> None:
 ANSWERS = st.lists(st.sampled_from([None, "x", "y", "z", "10", ""]), min_size=1, max_size=12)
 
 
+@settings(deadline=None)
 @given(ANSWERS, st.randoms(), st.integers(0, 9))
 def test_the_order_of_samples_changes_nothing(answers: list[str | None], random, seed: int) -> None:
     samples = [sample(a, i / 7) for i, a in enumerate(answers)]
@@ -95,6 +96,7 @@ def test_the_order_of_samples_changes_nothing(answers: list[str | None], random,
     np.testing.assert_allclose(a.best_of_k, b.best_of_k, atol=1e-12)
 
 
+@settings(deadline=None)
 @given(ANSWERS, st.integers(0, 99))
 def test_the_winner_has_the_most_votes(answers: list[str | None], seed: int) -> None:
     found = voted([sample(a) for a in answers], seed)
@@ -177,6 +179,7 @@ def test_curves_are_the_average_over_every_subset(rows: list[tuple[str | None, f
     assert (found.best_of_k is None) == all(math.isnan(s.score) for s in samples)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 30), st.integers(0, 30))
 def test_two_votes_are_worth_no_more_than_one(num_right: int, num_wrong: int) -> None:
     """Two votes agree or tie, and a tie is a coin toss: maj@2 = maj@1 in every pool of two answers."""
