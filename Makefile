@@ -10,7 +10,7 @@ demo: $(VENV)/.ready-demo
 	$(BIN)/reasonry demo
 
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-all: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest
