@@ -21,7 +21,7 @@ class SolveConfig(Config):
     hub id openai/gsm8k."""
     model: str = "smollm2-135m"
     """Hub id, local folder or packaged alias; with an endpoint the server's model name; or "scripted"."""
-    n: Annotated[int, Extends, Field(ge=1, le=1024)] = 8
+    n: Annotated[int, Extends, Field(ge=1, le=4096)] = 8
     """Samples per problem."""
     limit: Annotated[int | None, Extends, Field(ge=1)] = None
     """Only the first so many problems; word-problems makes 40 when nothing is said."""
