@@ -98,6 +98,10 @@ def test_the_canary_sings_when_code_is_trusted(folder: Path, monkeypatch: pytest
     monkeypatch.setattr(sys, "path", [*sys.path])
     canary = plant(folder)
     edit(folder / "config.json", auto_map={"AutoModelForCausalLM": "evil.EvilModel"}, model_type="llama")
+    from transformers import LlamaForCausalLM
+
+    # Loading repository code marks the class it names, for the rest of the process; the mark goes with this test.
+    monkeypatch.setattr(LlamaForCausalLM, "_auto_class", None)
     load_causal_lm(str(folder), FLOAT32.with_(trust_remote_code=True, revision=COMMIT))
     assert canary.exists()
 
