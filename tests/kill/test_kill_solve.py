@@ -15,7 +15,7 @@ def check(experiments: list[forked.Experiment]) -> None:
     different = [e for e in experiments if e.differences]
     assert not different, different[0]
     killed = sum(e.was_killed for e in experiments)
-    assert killed >= 0.8 * len(experiments), f"only {killed} of {len(experiments)} runs were killed before their end"
+    assert killed >= 0.5 * len(experiments), f"only {killed} of {len(experiments)} runs were killed before their end"
 
 
 @pytest.mark.parametrize("instants", [6, pytest.param(30, marks=pytest.mark.slow)])
