@@ -343,7 +343,7 @@ def cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         expected = {{ low = 1.0 }}
         arguments = {{ num_pools = 2, pool_size = 3, seed = 0 }}
     """
-    measure = "reasonry.test_time.claims:estimator_error"
+    measure = "reasonry.test_time.claims.pools:estimator_error"
     for name, cost, target in (("false", "cpu-2min", measure), ("far", "gpu", measure), ("empty", "cpu-2min", "")):
         (folder / "claims" / f"{name}.toml").write_text(card.format(id=name, cost=cost, measure=target))
     monkeypatch.setattr("reasonry.core.claims.shared_folder", lambda name: folder / name)

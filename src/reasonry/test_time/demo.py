@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from reasonry.core import claims as cards
 from reasonry.core.report import ClaimRow, Estimate, Report
 from reasonry.core.run import Run
-from reasonry.test_time.claims import demo_config
+from reasonry.test_time.claims.runs import demo_config
 from reasonry.test_time.report import build_report, summary_lines
 from reasonry.test_time.run import results_json, solve
 
