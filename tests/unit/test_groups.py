@@ -18,6 +18,7 @@ from reasonry.core.groups import (
     pass_at_k,
 )
 from reasonry.core.seeds import stream
+from reasonry.core.stats import wilson
 from reasonry.errors import ConfigError, DataError
 
 
@@ -434,8 +435,8 @@ def test_the_band_of_a_mean_is_its_standard_error_for_many_problems() -> None:
     assert result.num_problems == 400
 
 
-def test_the_band_equals_explicit_resampling_of_the_same_rows() -> None:
-    curve = stream(0, "explicit").random((7, 4))
+def test_the_band_of_unbounded_curves_equals_explicit_resampling_of_the_same_rows() -> None:
+    curve = stream(0, "explicit").random((7, 4)) * 2
     rows = stream(11, "mean_curve").integers(0, 7, size=(500, 7))
     low, high = np.quantile(curve[rows].mean(axis=1), [0.05, 0.95], axis=0)
     result = mean_curve(curve, seed=11, num_boot=500, level=0.9)
@@ -453,6 +454,96 @@ def test_the_band_covers_about_as_often_as_it_says() -> None:
     assert 0.90 <= hits / 400 <= 0.985
 
 
+def wilson_band(num_right: int, num_problems: int) -> tuple[float, float]:
+    interval = wilson(num_right, num_problems)
+    return interval.low, interval.high
+
+
+@pytest.mark.parametrize("num_problems", [2, 20, 48, 200])
+@pytest.mark.parametrize("value", [0, 1])
+def test_problems_that_all_fail_or_all_succeed_still_leave_the_doubt_of_so_few_trials(
+    value: int, num_problems: int
+) -> None:
+    result = mean_curve(np.full((num_problems, 2), value), seed=0, num_boot=50)
+    low, high = wilson_band(value * num_problems, num_problems)
+    assert result.low_K == pytest.approx([low, low], abs=1e-12)
+    assert result.high_K == pytest.approx([high, high], abs=1e-12)
+    # The exact bound: a rate at which no success in P problems is an event of 2.5 %.
+    assert high - low == pytest.approx(1 - 0.025 ** (1 / num_problems), rel=0.25)
+
+
+def test_the_band_of_right_and_wrong_is_the_hull_of_the_bootstrap_and_wilsons() -> None:
+    curve = np.zeros((48, 2))
+    curve[0, 0] = curve[:13, 1] = 1.0
+    outside = mean_curve(2 * curve, seed=3)  # not within [0, 1]: the bootstrap alone
+    result = mean_curve(curve, seed=3)
+    for at, num_right in enumerate((1, 13)):
+        low, high = wilson_band(num_right, 48)
+        assert result.low_K[at] == pytest.approx(min(low, outside.low_K[at] / 2), abs=1e-12)
+        assert result.high_K[at] == pytest.approx(max(high, outside.high_K[at] / 2), abs=1e-12)
+    assert result.high_K[0] > 1.5 * outside.high_K[0] / 2
+
+
+@pytest.mark.parametrize("num_problems", [20, 48, 200])
+@pytest.mark.parametrize("rate", [0.005, 0.01, 0.02, 0.05, 0.95])
+def test_the_band_of_rare_successes_or_failures_covers_at_its_level(rate: float, num_problems: int) -> None:
+    # One right answer among P problems, or none: the bootstrap alone covers 9 % to 95 % here.
+    repeats = 1000
+    draws = stream(0, "rare", num_problems, int(1000 * rate))
+    result = mean_curve((draws.random((num_problems, repeats)) < rate).astype(float), seed=1, num_boot=400)
+    hits = (result.low_K <= rate) & (rate <= result.high_K)
+    assert hits.mean() >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / repeats)
+
+
+@pytest.mark.parametrize("num_problems", [20, 48, 200])
+@pytest.mark.parametrize("mean", [0.01, 0.05, 0.1])
+def test_the_band_of_shares_that_are_mostly_near_zero_covers_about_at_its_level(mean: float, num_problems: int) -> None:
+    # A problem's success rate is Beta(mean, 1 - mean), and its curve the share of right ones of 16 samples.
+    repeats = 1000
+    draws = stream(0, "shares", num_problems, int(1000 * mean))
+    shares = draws.binomial(16, draws.beta(mean, 1 - mean, (num_problems, repeats))) / 16
+    result = mean_curve(shares, seed=1, num_boot=400)
+    hits = (result.low_K <= mean) & (mean <= result.high_K)
+    assert hits.mean() >= 0.93
+
+
+def test_a_rare_and_small_value_does_not_promise_that_no_large_one_exists() -> None:
+    curve = np.zeros((48, 1))
+    curve[0, 0] = 0.1
+    result = mean_curve(curve, seed=0)
+    assert result.high_K[0] > 0.03  # 16 times the mean; the bootstrap says 0.006
+
+
+@pytest.mark.parametrize("num_problems", [48, 200])
+def test_ordinary_bands_are_hardly_wider_than_the_bootstrap(num_problems: int) -> None:
+    draws = stream(0, "ordinary", num_problems)
+    shapes = [
+        draws.random((num_problems, 300)),
+        draws.beta(4, 2, (num_problems, 300)),
+        draws.beta(1, 2, (num_problems, 300)),
+    ]
+    for curve in shapes:
+        bounded, free = mean_curve(curve, seed=0), mean_curve(curve * 2, seed=0)
+        ratio = (bounded.high_K - bounded.low_K).mean() / (free.high_K - free.low_K).mean() * 2
+        assert 1.0 <= ratio < 1.08
+
+
+def test_bands_of_probabilities_stay_within_zero_and_one_and_hold_their_mean() -> None:
+    draws = stream(0, "within")
+    curve = np.round(draws.random((5, 400)) ** draws.integers(1, 40, 400), 2)
+    result = mean_curve(curve, seed=0, num_boot=100, level=0.999)
+    assert (result.low_K >= 0).all()
+    assert (result.high_K <= 1).all()
+    assert (result.low_K <= result.mean_K).all()
+    assert (result.mean_K <= result.high_K).all()
+
+
+@pytest.mark.parametrize("value", [5e-324, 1e-300, 1 - 2**-53])
+def test_values_that_are_zero_or_one_but_for_rounding_give_finite_bands(value: float) -> None:
+    result = mean_curve(np.full((6, 1), value), seed=0, num_boot=50)
+    assert 0 <= result.low_K[0] <= result.high_K[0] <= 1
+
+
 def test_one_problem_has_a_mean_but_no_band() -> None:
     result = mean_curve([[0.2, 0.4]], seed=0)
     assert result.mean_K.tolist() == [0.2, 0.4]
@@ -461,7 +552,7 @@ def test_one_problem_has_a_mean_but_no_band() -> None:
 
 
 def test_the_band_depends_on_the_seed_only() -> None:
-    curve = stream(0, "seed").random((9, 2))
+    curve = stream(0, "seed").random((9, 2)) * 2  # not within [0, 1]: nothing but the bootstrap
     first, again, other = (mean_curve(curve, seed=s, num_boot=200) for s in (1, 1, 2))
     assert np.array_equal(first.low_K, again.low_K)
     assert not np.array_equal(first.low_K, other.low_K)

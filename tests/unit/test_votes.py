@@ -17,7 +17,8 @@ from reasonry.core.sampling.config import ScriptedConfig
 from reasonry.core.sampling.scripted import SimulatedSolver
 from reasonry.core.task import Problem
 from reasonry.errors import ConfigError
-from reasonry.test_time import claims
+from reasonry.test_time.claims import pools, runs
+from reasonry.test_time.theory.plurality import plurality
 from reasonry.test_time.votes import Graded, Vote, curves, vote
 
 NAN = math.nan
@@ -238,7 +239,7 @@ def test_the_largest_pool_is_counted_and_a_larger_one_refused() -> None:
 
 
 def test_the_estimator_claim_measures_nothing_but_rounding() -> None:
-    found = claims.estimator_error(num_pools=6, pool_size=6, seed=1)
+    found = pools.estimator_error(num_pools=6, pool_size=6, seed=1)
     assert 0 <= found.value < 1e-13 and found.low == found.high == found.value and found.num == 6
 
 
@@ -247,8 +248,8 @@ def test_the_estimator_claim_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
         found = curves(samples)
         return found._replace(maj_at_k=found.maj_at_k * 0.99)
 
-    monkeypatch.setattr(claims, "curves", off)
-    assert claims.estimator_error(num_pools=3, pool_size=5, seed=1).value > 1e-3
+    monkeypatch.setattr(pools, "curves", off)
+    assert pools.estimator_error(num_pools=3, pool_size=5, seed=1).value > 1e-3
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
@@ -256,7 +257,7 @@ def test_the_law_of_a_plurality_vote_by_simulation(k: int) -> None:
     solver = SimulatedSolver([Problem("p", "", "40")], ScriptedConfig(accuracy=0.4, num_wrong=2, silent=0.2))
     law = solver.law("40")
     assert sum(law.values()) == pytest.approx(1)
-    exact = claims._plurality(law, k)
+    exact = plurality([p for name, p in law.items() if name], k, silent=law[""])
     rng = np.random.default_rng(k)
     num = 3000
     draws = rng.choice(len(law), (num, k), p=list(law.values()))
@@ -271,6 +272,6 @@ def test_the_law_of_a_plurality_vote_by_simulation(k: int) -> None:
 
 
 def test_the_gain_of_voting_in_one_pool() -> None:
-    assert claims.pool_gain(pool("xxy")) == pytest.approx(1 - 2 / 3)
-    assert claims.pool_gain(pool("xyy")) == pytest.approx(0 - 1 / 3)
-    assert claims.pool_gain(pool("x")) == 0
+    assert runs.pool_gain(pool("xxy")) == pytest.approx(1 - 2 / 3)
+    assert runs.pool_gain(pool("xyy")) == pytest.approx(0 - 1 / 3)
+    assert runs.pool_gain(pool("x")) == 0

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, NoReturn
 
-from reasonry.core.atomic import fsync_dir
+from reasonry.core import atomic
 from reasonry.errors import DataError, ResourceError
 
 MAX_DEPTH = 200
@@ -340,7 +340,7 @@ class JsonlWriter:
         elif tail:
             self._write_bytes(fd, b"\n")
         if self.sync and is_new:
-            fsync_dir(self.path.parent)
+            atomic.fsync_dir(self.path.parent)
         return fd
 
 
@@ -352,3 +352,9 @@ def append(path: Path | str, rows: Iterable[Mapping[str, Any]], *, sync: bool = 
     """
     with JsonlWriter(path, sync=sync) as writer:
         writer.write_all(rows)
+
+
+def write(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Replace a file by these rows, whole or not at all. Raises as `JsonlWriter.write`; the old file then stays."""
+    path = Path(path)
+    atomic.write_bytes(path, b"".join(_encode(row, path) for row in rows))

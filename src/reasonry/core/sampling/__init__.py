@@ -12,6 +12,7 @@ from reasonry.core.sampling.base import (
     Sampler,
     SamplerStats,
     sample_async,
+    with_sampling,
 )
 from reasonry.core.sampling.config import EndpointConfig, SamplingConfig, ScriptedConfig
 from reasonry.core.task import Problem
@@ -27,6 +28,7 @@ __all__ = [
     "ScriptedConfig",
     "make_sampler",
     "sample_async",
+    "with_sampling",
 ]
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from reasonry.core.environment import Determinism
 from reasonry.core.messages import Message
+from reasonry.core.sampling.config import SamplingConfig
 
 Finish = Literal["stop", "length", "tool_calls", "content_filter", "error"]
 
@@ -102,6 +103,12 @@ class Sampler(Protocol):
     def sample(self, requests: Sequence[Request], *, skip: Skip = ()) -> Iterator[Completion]:
         """Yield completions in request order, indices ascending, leaving out ``(id, index)`` pairs in ``skip``."""
         ...
+
+
+def with_sampling(sampler: Sampler, config: SamplingConfig) -> Sampler:
+    """A sampler of the same model that draws in another way; one that has no such setting is returned as it is."""
+    other = getattr(sampler, "with_sampling", None)
+    return other(config) if other is not None else sampler
 
 
 async def sample_async(sampler: Sampler, requests: Sequence[Request], *, skip: Skip = ()) -> AsyncIterator[Completion]:

@@ -17,7 +17,8 @@ from typing import Any, get_args
 from reasonry.core import atomic
 from reasonry.core.environment import Determinism
 from reasonry.core.messages import to_openai
-from reasonry.core.sampling.base import Completion, Finish, Request, Sampler, SamplerStats, Skip
+from reasonry.core.sampling.base import Completion, Finish, Request, Sampler, SamplerStats, Skip, with_sampling
+from reasonry.core.sampling.config import SamplingConfig
 from reasonry.errors import ConfigError, ReasonryError
 
 
@@ -34,6 +35,10 @@ class CachedSampler:
         self.inner = inner
         self.folder = folder
         self.num_unreadable = 0
+
+    def with_sampling(self, config: SamplingConfig) -> CachedSampler:
+        """The same model, drawing in another way; costs are counted apart."""
+        return CachedSampler(with_sampling(self.inner, config), self.folder)
 
     @property
     def stats(self) -> SamplerStats:

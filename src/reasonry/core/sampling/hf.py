@@ -46,6 +46,10 @@ class HFSampler:
         self._end_ids = _end_ids(loaded)
         self._context = int(getattr(loaded.model.config.get_text_config(), "max_position_embeddings", 0) or 0)
 
+    def with_sampling(self, config: SamplingConfig) -> HFSampler:
+        """The same model, drawing in another way; costs are counted apart."""
+        return HFSampler(self.loaded, config, seed=self.seed, batch_size=self.batch_size)
+
     @property
     def identity(self) -> dict[str, Any]:
         """Model, drawing rule and seed."""

@@ -78,6 +78,10 @@ class OpenAISampler:
         self._base_url = _checked_url(endpoint.base_url).rstrip("/")
         self._key = _read_key(endpoint.api_key_env)
 
+    def with_sampling(self, config: SamplingConfig) -> OpenAISampler:
+        """The same model, drawing in another way; costs are counted apart."""
+        return OpenAISampler(self.model, config, endpoint=self.endpoint, seed=self.seed, transport=self._transport)
+
     @property
     def identity(self) -> dict[str, Any]:
         """Model, address, drawing rule and seed; no key."""

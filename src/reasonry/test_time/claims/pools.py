@@ -12,6 +12,7 @@ from reasonry.core.claims import Measurement
 from reasonry.core.sampling import Request, ScriptedConfig
 from reasonry.core.sampling.scripted import SimulatedSolver
 from reasonry.core.task import Problem
+from reasonry.test_time.theory.plurality import plurality
 from reasonry.test_time.votes import Graded, curves
 
 
@@ -62,7 +63,9 @@ def curve_bias(*, num_problems: int, n: int, k: int, seed: int) -> Measurement:
     """Mean maj@k of pools of n simulated samples minus the exact probability under the simulated law."""
     problems = [Problem(f"p{i}", "", "40") for i in range(num_problems)]
     solver = SimulatedSolver(problems, ScriptedConfig(accuracy=0.4, num_wrong=3, silent=0.1), seed=seed)
-    exact = _plurality(solver.law("40"), k)
+    law = solver.law("40")
+    silent = law.pop("")
+    exact = plurality(list(law.values()), k, silent=silent)
     values: list[float] = []
     for problem in problems:
         texts = [c.text for c in solver.sample([Request(problem.id, (), range(n))])]
@@ -72,21 +75,3 @@ def curve_bias(*, num_problems: int, n: int, k: int, seed: int) -> Measurement:
     mean, half = float(np.mean(values)), 2.576 * float(np.std(values, ddof=1)) / math.sqrt(num_problems)
     bias = mean - exact
     return Measurement(bias, bias - half, bias + half, num_problems, seed, f"99 % normal interval; exact {exact:.6f}")
-
-
-def _plurality(law: dict[str, float], k: int) -> float:
-    """P(the first answer wins k votes with uniform tie-break), by enumerating all vote counts. '' abstains."""
-    names, p = list(law), list(law.values())
-    total = 0.0
-    for counts in itertools.product(range(k + 1), repeat=len(p) - 1):
-        rest = k - sum(counts)
-        if rest < 0:
-            continue
-        full = (*counts, rest)
-        voting = [c for name, c in zip(names, full, strict=True) if name]
-        most = max(voting)
-        if most == 0 or full[0] < most:
-            continue
-        ways = math.factorial(k) / math.prod(map(math.factorial, full))
-        total += ways * math.prod(q**c for q, c in zip(p, full, strict=True)) / voting.count(most)
-    return total

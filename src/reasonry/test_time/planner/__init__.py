@@ -1,0 +1,1 @@
+"""How many samples a question needs, from a pilot: intervals, strategies, costs, ceilings and advice."""

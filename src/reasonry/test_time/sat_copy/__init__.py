@@ -1,0 +1,1 @@
+"""Copy or reverse: a task that one attempt cannot solve and a second attempt with a verdict can."""

@@ -1,0 +1,1 @@
+"""How many samples a vote, or a verifier, needs: bounds, exact probabilities, hard instances and ceilings."""
