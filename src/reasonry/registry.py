@@ -42,8 +42,8 @@ METHODS: tuple[Method, ...] = (
         "reasonry.test_time",
         "arXiv 2506.05295",
         "preview",
-        ("solve",),
-        "sample several answers, vote, verify, and see exactly what more samples would buy",
+        ("solve", "plan", "curve"),
+        "vote, select or self-correct; stop early with a guarantee; plan what more samples would buy",
         "docs/test_time.md",
     ),
 )
@@ -51,6 +51,10 @@ METHODS: tuple[Method, ...] = (
 VERBS: tuple[Verb, ...] = (
     Verb("demo", "reasonry.cli.demo:main", "", "the main job on an embedded model: no account, no network, CPU"),
     Verb("solve", "reasonry.cli.solve:main", "TASK", "sample, vote, verify; exact curves over the samples"),
+    Verb("plan", "reasonry.cli.plan:main", "PILOT", "how many samples it takes: needed n, tokens, cost, ceilings"),
+    Verb(
+        "curve", "reasonry.cli.curve:main", "SAMPLES", "maj@k, bon@k, weighted@k, pass@k of samples you have"
+    ),
     Verb("data", "reasonry.cli.data:main", "make|check", "make problems, or check a data file line by line"),
     Verb("reproduce", "reasonry.cli.reproduce:main", "[CLAIM...]", "measure claims and print PASS or FAIL"),
     Verb("view", "reasonry.cli.view:main", "RUN", "show a run directory's report"),

@@ -41,14 +41,15 @@ def voted(samples: Sequence[Graded], seed: int = 0, problem_id: str = "p") -> Vo
 
 
 def enumerated(samples: Sequence[Graded], k: int) -> tuple[float, float, float]:
-    """(maj@k, pass@k, best-of-k) by going through every subset, with none of the formulas under test."""
+    """(maj@k, pass@k, bon@k) by going through every subset, with none of the formulas under test."""
     totals = np.zeros(3)
     subsets = list(itertools.combinations(samples, k))
     for subset in subsets:
         votes = Counter(s.answer for s in subset if s.answer is not None)
         leaders = [a for a, c in votes.items() if c == max(votes.values())]
         right = {s.answer for s in subset if s.grade == "right"}
-        scored = [s for s in subset if not math.isnan(s.score)] or list(subset)
+        able = [s for s in subset if s.answer is not None] or list(subset)
+        scored = [s for s in able if not math.isnan(s.score)] or able
         top = max((s.score for s in scored), default=NAN)
         best = [s for s in scored if s.score == top] or scored
         totals += (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from reasonry.core.scoring import Pair, PairwiseJudge, check_scores
 from reasonry.core.verify import Verifier
 from reasonry.errors import DataError
 from reasonry.test_time.knockout import Knockout
-from reasonry.test_time.pool import Pool, Row, Store
+from reasonry.test_time.pool import Pool, Row, Store, check_kept
 from reasonry.test_time.selection import Choice
 from reasonry.test_time.strategies import Result, Strategy
 
@@ -24,13 +25,6 @@ Compare = Callable[[Sequence[Pair]], Sequence[float]]
 
 KEY = ("id", "first", "second")
 """What names a row of comparisons."""
-
-
-def is_comparison(row: Row) -> bool:
-    """Whether a row of ``comparisons.jsonl`` is one."""
-    win = row.get("win", "")
-    return win is None or (isinstance(win, int | float) and 0 <= win <= 1)
-
 
 _CHUNK = 64  # comparisons between two writes: what a kill loses at most
 
@@ -109,6 +103,19 @@ class KnockoutVote(Strategy):
 
 def _wins_of(judge: PairwiseJudge) -> Compare:
     return lambda pairs: judge.compare(pairs).wins.tolist()
+
+
+def check_comparisons(rows: Sequence[Row], path: Path) -> None:
+    """Refuse rows of ``comparisons.jsonl`` that nobody could have written.
+
+    Raises:
+        DataError: With the line.
+    """
+    check_kept(rows, path, lambda row: _is_win(row.get("win", "")))
+
+
+def _is_win(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and 0 <= value <= 1)
 
 
 def _checked(wins: Sequence[float], num_pairs: int) -> list[float]:

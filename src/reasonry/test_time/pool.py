@@ -8,7 +8,7 @@ whether they are right.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -130,6 +130,7 @@ _ROW_TYPES: Mapping[str, tuple[type, ...]] = {
     "answer": (str, type(None)),
     "grade": (str,),
     "reason": (str,),
+    "num_prompt_tok": (int,),
     "num_completion_tok": (int,),
     "mean_logp": (int, float, type(None)),
 }
@@ -161,6 +162,21 @@ def check_rows(rows: Sequence[Row], path: Path, known: Collection[str], n: int) 
                 f"sample {row['index']} of problem {row['id']!r}, but n is {n}",
                 place=place,
                 remedy="Remove the line, or restore the file.",
+            )
+
+
+def check_kept(rows: Sequence[Row], path: Path, is_sound: Callable[[Row], bool]) -> None:
+    """Refuse rows that are not of a file's kind.
+
+    Raises:
+        DataError: With the line.
+    """
+    for line, row in enumerate(rows, 1):
+        if not is_sound(row):
+            raise DataError(
+                f"not a row of {path.name}: {row}"[:200],
+                place=f"{path}:{line}",
+                remedy="Remove the line, and it is made again; or restore the file.",
             )
 
 

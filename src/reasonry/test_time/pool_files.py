@@ -255,7 +255,7 @@ class _Reader:
         if isinstance(value, bool):
             return "true" if value else "false"
         if isinstance(value, int | float):
-            return str(int(value)) if float(value).is_integer() else repr(value)
+            return str(int(value)) if value == int(value) else repr(value)
         raise self._error(f"answer = {_shown(value)} is neither text, a number nor null", line)
 
     def _correct(self, row: Row, answer: str | None, line: int) -> bool | None:
@@ -294,7 +294,10 @@ class _Reader:
             return math.nan
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._error(f"{key} = {_shown(value)} is not a number", line)
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as e:
+            raise self._error(f"{key} = {_shown(value)} is not a number of float64", line) from e
 
     def _tokens(self, row: Row, line: int) -> int | None:
         key = next((k for k in _TOKEN_KEYS if row.get(k) is not None), None)

@@ -46,7 +46,7 @@ class Solved:
         votes: Problem id -> plain vote over all its samples, whatever the strategy.
         vote_counts: Grades of all votes.
         vote_accuracy: Wilson interval of the votes.
-        curves: Name (``maj@k``, ``pass@k``, ``best-of-k``, ``weighted@k``) -> mean curve. Empty when pools differ in
+        curves: Name (``maj@k``, ``pass@k``, ``bon@k``, ``weighted@k``) -> mean curve. Empty when pools differ in
             size: a pool that was ended by what it held is no random sample, and its curve would be biased.
         replays: What each stopping rule would have done on pools of fixed size.
         costs: Seconds, tokens and completions over all sessions of the run.
@@ -150,7 +150,7 @@ def summarise(
         votes=votes,
         vote_counts=vote_counts,
         vote_accuracy=wilson(vote_counts.num_right, vote_counts.total),
-        curves=_curves(list(pools.values()), seed) if is_fixed else {},
+        curves=_curves(pools, seed) if is_fixed else {},
         replays=replay_rules(by_question(rows, pools), seed=seed) if is_fixed else (),
         costs=costs,
         folder=folder,
@@ -165,13 +165,13 @@ def _score(row: Row, scores: Mapping[tuple[str, int], float] | None) -> float:
     return row["mean_logp"] if row["mean_logp"] is not None else math.nan
 
 
-def _curves(pools: Sequence[Sequence[Graded]], seed: int) -> dict[str, CurveSummary]:
-    per_problem = [curves(pool) for pool in pools]
+def _curves(pools: Mapping[str, Sequence[Graded]], seed: int) -> dict[str, CurveSummary]:
+    per_problem = [curves(pool) for pool in pools.values()]
     named = {"maj@k": [c.maj_at_k for c in per_problem], "pass@k": [c.pass_at_k for c in per_problem]}
     best = [c.best_of_k for c in per_problem if c.best_of_k is not None]
     if len(best) == len(per_problem):
-        named["best-of-k"] = best
-        named["weighted@k"] = [weighted_at_k(pool, seed=seed) for pool in pools]
+        named["bon@k"] = best
+        named["weighted@k"] = [weighted_at_k(pool, seed=seed, problem_id=pid) for pid, pool in pools.items()]
     return {name: _mean(np.stack(each), seed) for name, each in named.items()}
 
 

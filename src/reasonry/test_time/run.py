@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from reasonry.core import atomic, groups, jsonl
+from reasonry.core.config import from_dict, read_toml
 from reasonry.core.models import find_causal_lm
 from reasonry.core.run import Run, default_folder
 from reasonry.core.sampling import Sampler, make_sampler
@@ -20,17 +21,17 @@ from reasonry.core.sampling.lazy import LazySampler
 from reasonry.core.scoring.judge import Judging
 from reasonry.core.task import Task
 from reasonry.core.verify import make_verifier
-from reasonry.errors import ConfigError
+from reasonry.errors import ConfigError, ReasonryError, RunMismatchError
 from reasonry.tasks import load_task
 from reasonry.test_time.config import SolveConfig
 from reasonry.test_time.correct import ATTEMPTS, check_correction, correct, make_experts
 from reasonry.test_time.drawing import Drawing
-from reasonry.test_time.knockout_vote import KEY, KnockoutVote
+from reasonry.test_time.knockout_vote import KEY, KnockoutVote, check_comparisons
 from reasonry.test_time.make import make_strategy
 from reasonry.test_time.pool import Pool, Question, Row, canonical, check_rows, total_costs
 from reasonry.test_time.prompts import check_prompts, questions_of
 from reasonry.test_time.results import Solved, results_json, summarise
-from reasonry.test_time.scores import ModelScores, read_score
+from reasonry.test_time.scores import ModelScores, check_scores_kept, read_score
 from reasonry.test_time.session import Say, stored, working
 from reasonry.test_time.strategies import Result, Strategy
 
@@ -76,7 +77,9 @@ def solve(
         check_correction(config)
     else:
         strategy = make_strategy(config, lazy, verifier)
-    if sampler is None and not (folder / "run.json").exists():
+    if (folder / "run.json").exists():
+        _check_growth(config, folder)
+    elif sampler is None:
         _check_model(config)  # a slip in the model's name should not leave a run directory behind
     with Run("solve", config, folder=folder, seed=config.seed, warn=say) as run:
         if strategy is None:
@@ -87,9 +90,10 @@ def solve(
         else:
             lazy.on_made = lambda made: _opened(run, made, open_run)
             pools = _drawn(strategy, questions, task, run, lazy, config, say)
-            results = _selected(strategy, pools, run, say)
-            if not lazy.is_made:
+            if not lazy.is_made:  # nothing was left to sample
                 open_run(run, "finished")
+                lazy.on_made = lambda made: run.record_environment(made.determinism)  # a judge may still want it
+            results = _selected(strategy, pools, run, say)
         rows = canonical(run.path("samples.jsonl"), {q.id: at for at, q in enumerate(questions)})
         solved = summarise(
             task,
@@ -116,6 +120,26 @@ def _check_model(config: SolveConfig) -> None:
         find_causal_lm(config.model, config.model_options)
 
 
+def _check_growth(config: SolveConfig, folder: Path) -> None:
+    """Refuse to grow a run that cannot grow, before it takes the new size: it could not go back to the old one."""
+    try:
+        before = from_dict(SolveConfig, read_toml(folder / "config.toml"))
+    except ReasonryError:
+        return  # the run itself says what is wrong with its config
+    if config.strategy == "self-correct" and (before.n, before.limit) != (config.n, config.limit):
+        why = "the controller's choices depend on how many problems and attempts there are"
+    elif config.stop.startswith("group-sequential") and before.n != config.n:
+        why = "the error level of group-sequential holds for the number of samples that was fixed beforehand"
+    else:
+        return
+    raise RunMismatchError(
+        f"the run has n = {before.n} and limit = {before.limit}, not n = {config.n} and limit = {config.limit}, and "
+        f"cannot change: {why}",
+        place=str(folder),
+        remedy="Give the old values back, or another --run for the new ones. Nothing was changed.",
+    )
+
+
 def _opened(run: Run, sampler: Sampler, open_run: Callable[[Run, str], None]) -> None:
     run.record_environment(sampler.determinism)
     open_run(run, sampler.determinism)
@@ -123,7 +147,7 @@ def _opened(run: Run, sampler: Sampler, open_run: Callable[[Run, str], None]) ->
 
 def _attempted(run: Run) -> set[str]:
     path = run.path(ATTEMPTS)
-    return {row["id"] for row in jsonl.recover(path).rows} if path.exists() else set()
+    return {row["id"] for row in jsonl.recover(path).rows if "id" in row} if path.exists() else set()
 
 
 def _drawn(
@@ -195,7 +219,7 @@ def _selected(strategy: Strategy, pools: Sequence[Pool], run: Run, say: Say) -> 
     if isinstance(strategy, KnockoutVote) and strategy.judge is not None:
         total = sum(max(0, pool.num_used - 1) for pool in pools)  # fewer when answers are equal
         with (
-            stored(run, "comparisons.jsonl", say, key=KEY) as store,
+            stored(run, "comparisons.jsonl", say, key=KEY, check=check_comparisons) as store,
             working(
                 run,
                 "comparing",
@@ -211,7 +235,7 @@ def _selected(strategy: Strategy, pools: Sequence[Pool], run: Run, say: Say) -> 
     if isinstance(strategy.scores, ModelScores):
         total = sum(pool.num_used for pool in pools)
         with (
-            stored(run, "scores.jsonl", say) as store,
+            stored(run, "scores.jsonl", say, check=check_scores_kept) as store,
             working(
                 run, "scoring", total=total, done=len(store.rows), unit="scores", samplers=_judge_of(strategy), say=say
             ) as work,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from reasonry.core.scoring import Item, Scorer, check_scores
 from reasonry.errors import DataError
-from reasonry.test_time.pool import Pool, Row, Store
+from reasonry.test_time.pool import Pool, Row, Store, check_kept
 
 FloatArray = NDArray[np.float64]
 
@@ -114,9 +115,15 @@ def _kept(value: float) -> float | str | None:
     return None if math.isnan(value) else str(value) if math.isinf(value) else value
 
 
-def is_score(row: Row) -> bool:
-    """Whether a row of ``scores.jsonl`` is one."""
-    return isinstance(row.get("score", ""), int | float | None) or row.get("score") in ("inf", "-inf")
+def check_scores_kept(rows: Sequence[Row], path: Path) -> None:
+    """Refuse rows of ``scores.jsonl`` that nobody could have written.
+
+    Raises:
+        DataError: With the line.
+    """
+    check_kept(
+        rows, path, lambda row: isinstance(s := row.get("score", ""), int | float | None) or s in ("inf", "-inf")
+    )
 
 
 def read_score(row: Row) -> float:

@@ -156,6 +156,7 @@ class Strategy(ABC):
         self.seed, self.min_round = seed, min_round
         self.store = store if store is not None else Store()
         self.scores = scores_of(score)
+        self._asked: dict[str, Question] = {}
 
     @abstractmethod
     def choose(self, answers: Sequence[str | None], scores: NDArray[np.float64], *, rng: np.random.Generator) -> Choice:
@@ -190,7 +191,14 @@ class Strategy(ABC):
 
     def _drawing(self, asks: Sequence[Ask]) -> Drawing:
         questions = [question_of(a) for a in asks]
-        return Drawing(questions, self.rule, read=self.read, store=self.store, min_round=self.min_round)
+        drawing = Drawing(questions, self.rule, read=self.read, store=self.store, min_round=self.min_round)
+        if changed := [q.id for q in questions if self._asked.get(q.id, q) != q]:
+            raise ConfigError(
+                f"question {changed[0]!r} was another one when it was asked before",
+                remedy="Ids key the samples that are kept: give it another id, or take a fresh strategy.",
+            )
+        self._asked.update({q.id: q for q in questions})
+        return drawing
 
     def read(self, completion: Any, question: Question) -> Row:
         """A completion as a row, by this strategy's verifier."""

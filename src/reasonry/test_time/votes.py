@@ -4,7 +4,7 @@ For a problem with pool of N samples, of which answer o was given c_o times and 
 
     vote      = the o with the largest c_o, ties broken uniformly by the problem's own random stream
     maj@k     = P(a right answer wins the vote among k samples drawn without replacement)
-    best-of-k = P(the highest-scored of k is right), score = mean log-probability per token
+    bon@k     = P(the highest-scored of k that holds an answer is right)
     pass@k    = P(at least one of k is right) = 1 - C(N - c, k) / C(N, k)
 
 (Huang et al. 2025, section 3, for the rules; the finite-pool averages are ``reasonry.core.groups``.) A sample without
@@ -21,6 +21,7 @@ import numpy as np
 
 from reasonry.core import groups, seeds
 from reasonry.core.outcome import Grade
+from reasonry.test_time.selection import selection_scores
 
 
 class Graded(NamedTuple):
@@ -72,7 +73,7 @@ def vote(samples: Sequence[Graded], *, seed: int, problem_id: str) -> Vote:
 
 
 def curves(samples: Sequence[Graded]) -> Curves:
-    """Exact maj@k, pass@k and best-of-k of one problem's pool."""
+    """Exact maj@k, pass@k and bon@k of one problem's pool."""
     total = len(samples)
     k = np.arange(1, total + 1)
     right = np.array([s.grade == "right" for s in samples])
@@ -87,5 +88,8 @@ def curves(samples: Sequence[Graded]) -> Curves:
     for answer in sorted(right_answers):
         maj += groups.maj_at_k(votes, names.index(answer), num_abstain=abstain)
     scores = np.array([s.score for s in samples], dtype=float)
-    best = groups.best_of_k(scores, right.astype(float)).curve if np.isfinite(scores).any() else None
+    best: np.ndarray | None = None
+    if np.isfinite(scores).any():
+        key = selection_scores([s.answer for s in samples], scores)
+        best = groups.best_of_k(key, right.astype(float)).curve
     return Curves(maj, groups.pass_at_k(int(right.sum()), total, k), best)

@@ -53,7 +53,8 @@ def _any_right(subset: tuple[Graded, ...]) -> float:
 
 
 def _best_right(subset: tuple[Graded, ...]) -> float:
-    scored = [s for s in subset if not math.isnan(s.score)] or list(subset)
+    able = [s for s in subset if s.answer is not None] or list(subset)
+    scored = [s for s in able if not math.isnan(s.score)] or able
     top = max((s.score for s in scored if not math.isnan(s.score)), default=math.nan)
     best = scored if math.isnan(top) else [s for s in scored if s.score == top]
     return sum(s.grade == "right" for s in best) / len(best)

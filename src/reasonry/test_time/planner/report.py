@@ -44,7 +44,7 @@ def summary_lines(planned: Planned) -> list[str]:
     lines = [plan.recommendation, _read_line(planned), ""]
     width = max(len(s.name) for s in plan.strategies)
     for s in plan.strategies:
-        cost = "" if s.cost is None else f"  {1000 * s.cost:.3g} per 1,000 prompts"
+        cost = "" if s.cost is None else f"  cost {1000 * s.cost:.3g} per 1,000 prompts"
         tokens = "" if s.num_tok is None else f"  {s.num_tok:,.0f} tokens"
         lines.append(f"{s.name:<{width}}  n {_number(s.n_hat):>5}  {_interval(s):<16}{tokens}{cost}")
         lines.append(f"{'':<{width}}  {s.verdict}")

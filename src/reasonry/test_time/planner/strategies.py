@@ -62,15 +62,15 @@ def strategies_of(
     """
     labelled = pilot.goal == "right answer"
 
-    def curves_of(curve: Callable[..., Curves], *, flat: bool = False, **options: float) -> Curves:
+    def curves_of(curve: Callable[..., Curves], flat: bool = False, /, **options: float) -> Curves:
         return _joined(lambda n, in_pool: curve(pilot, n, in_pool=in_pool, **options), n_G, exact_up_to, flat=flat)
 
-    found = [_vote(pilot, top, n_G, curves_of(success.vote, seed=seed), exact_up_to, level)]
+    found = [_vote(pilot, top, n_G, curves_of(success.vote, True, seed=seed), exact_up_to, level)]
     if pilot.has_scores and pilot.has_answers:
         curves = curves_of(success.weighted_vote, seed=seed)
         found.append(Strategy("weighted vote", "vote with weights exp(score)", "", curves, None))
     if pilot.has_scores and labelled:
-        curves = curves_of(success.best_scored, flat=True)
+        curves = curves_of(success.best_scored, True)
         found.append(Strategy("best-of-n (scores)", "the sample with the highest recorded score", "", curves, None))
 
     verifiers: list[Strategy] = []
@@ -102,15 +102,19 @@ def leader_right(pilot: Pilot) -> FloatArray:
 
 
 def _joined(curve: Callable[[IntArray, bool], Curves], n_G: IntArray, exact_up_to: int, *, flat: bool) -> Curves:
-    """Exact in the pool; beyond, flat or the plug-in curve moved to start where the exact one ends."""
+    """Exact in the pool; beyond, the plug-in curve moved to start where the exact one ends, or ``flat``."""
     if not exact_up_to:
         return curve(n_G, False)
     num_exact = int((n_G <= exact_up_to).sum())
     exact = curve(n_G[:num_exact], True)
     if num_exact == n_G.size:
         return exact
+    if flat:
+        shape = (exact.success_PG.shape[0], n_G.size)
+        ends = np.minimum(np.arange(n_G.size), num_exact - 1)
+        return Curves(exact.success_PG[:, ends], np.broadcast_to(n_G.astype(np.float64), shape))
     plug = curve(n_G[num_exact - 1 :], False)
-    rise_PG = (plug.success_PG[:, 1:] - plug.success_PG[:, :1]) * (not flat)
+    rise_PG = plug.success_PG[:, 1:] - plug.success_PG[:, :1]
     return Curves(
         np.concatenate([exact.success_PG, exact.success_PG[:, -1:] + rise_PG], axis=1),
         np.concatenate([exact.draws_PG, plug.draws_PG[:, 1:]], axis=1),

@@ -83,7 +83,9 @@ def recommend(strategies: Sequence[StrategyPlan], situation: Situation) -> Advic
         return Advice(sure[0].name, f"Use {_how(sure[0])}.")
     likely = [s for s in enough if not s.needs]
     bought = [s for s in enough if s.needs]
-    bought = [s for s in bought if s.n_high is not None and math.isfinite(s.n_high)] or ([] if likely else bought)
+    bought = [s for s in bought if s.n_high is not None and math.isfinite(s.n_high)] or bought
+    if likely and bought and (bought[0].num_samples or 0) >= (likely[0].num_samples or 0):
+        bought = []
     instead = f" With {bought[0].needs}: {_how(bought[0])}." if bought else ""
     if likely and likely[0].n_high is None:
         text = f"Use {_how(likely[0])}; a single prompt gives this estimate no interval."
@@ -193,7 +195,7 @@ def _how(strategy: StrategyPlan) -> str:
     if strategy.num_tok is not None:
         parts.append(f"{strategy.num_tok:,.0f} tokens per prompt")
     if strategy.cost is not None:
-        parts.append(f"{1000 * strategy.cost:.3g} per 1,000 prompts")
+        parts.append(f"cost {1000 * strategy.cost:.3g} per 1,000 prompts")
     return f"{text}: {', '.join(parts)}" if parts else text
 
 

@@ -7,7 +7,7 @@ from reasonry.test_time.results import CurveSummary, Solved
 
 ABOUT = {
     "maj@k": "majority vote of k samples",
-    "best-of-k": "the sample of k with the highest score",
+    "bon@k": "the sample of k with the highest score",
     "weighted@k": "vote of k samples weighted by exp(score)",
     "pass@k": "at least one of k samples is right: what a perfect verifier could pick",
 }

@@ -28,8 +28,8 @@ def summary_lines(solved: Solved) -> list[str]:
         )
     )
     if solved.curves:
-        if "best-of-k" in solved.curves and solved.strategy == "self-consistency":
-            lines.append(_line("likeliest", _percent(solved.curves["best-of-k"], n)))
+        if "bon@k" in solved.curves and solved.strategy == "self-consistency":
+            lines.append(_line(f"likeliest of {n}", _percent(solved.curves["bon@k"], n)))
         lines.append(_line(f"any of {n}", _percent(solved.curves["pass@k"], n)))
     if solved.stop != "fixed":
         used = sum(r.num_used for r in solved.results.values())
