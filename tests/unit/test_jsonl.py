@@ -275,3 +275,73 @@ def test_a_folder_in_the_place_of_the_file_is_an_error_with_the_place(tmp_path: 
             call()
     with pytest.raises(ResourceError, match="Is a directory"):
         jsonl.append(tmp_path, [{"a": 1}])
+
+
+# --- replacing a whole file ---------------------------------------------------------------------------
+
+
+def test_a_file_is_replaced_by_rows_that_read_back_unchanged(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "rows.jsonl"
+    rows = [{"a": "Zürich\n", "b": [1, 2.5, None]}, {}, {"a": True}]
+    jsonl.write(path, iter(rows))
+    assert list(jsonl.read(path)) == rows
+    jsonl.append(tmp_path / "appended.jsonl", rows)
+    assert path.read_bytes() == (tmp_path / "appended.jsonl").read_bytes()
+    jsonl.write(str(path), rows[:1])
+    assert list(jsonl.read(path)) == rows[:1]
+    jsonl.write(path, [])
+    assert path.read_bytes() == b"" and list(jsonl.read(path)) == []
+
+
+def test_a_file_with_a_torn_line_or_without_a_row_is_replaced_too(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    for before in (b'{"a": 1}\n{"b"', b"a note", b""):
+        path.write_bytes(before)
+        jsonl.write(path, [{"c": 3}])
+        assert path.read_bytes() == b'{"c": 3}\n'
+
+
+@pytest.mark.parametrize(
+    ("row", "error"),
+    [({"a": float("nan")}, DataError), ({"a": "\ud800"}, DataError), ({1: 2}, TypeError), (["a"], TypeError)],
+)
+def test_a_row_that_cannot_be_written_leaves_the_old_file(tmp_path: Path, row: Any, error: type[Exception]) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"old": 1}\n')
+    with pytest.raises(error) as caught:
+        jsonl.write(path, [{"new": 1}, row])
+    assert path.read_bytes() == b'{"old": 1}\n' and os.listdir(tmp_path) == ["rows.jsonl"]
+    assert error is TypeError or getattr(caught.value, "place", None) == str(path)
+
+
+def test_rows_that_end_in_an_error_leave_the_old_file(tmp_path: Path) -> None:
+    def rows() -> Any:
+        yield {"new": 1}
+        raise KeyboardInterrupt
+
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"old": 1}\n')
+    with pytest.raises(KeyboardInterrupt):
+        jsonl.write(path, rows())
+    assert path.read_bytes() == b'{"old": 1}\n' and os.listdir(tmp_path) == ["rows.jsonl"]
+
+
+def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"old": 1}\n')
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ResourceError, match="No space left") as caught:
+        jsonl.write(path, [{"new": 1}])
+    assert caught.value.place == str(path) and "Free some space" in caught.value.remedy
+    assert path.read_bytes() == b'{"old": 1}\n' and os.listdir(tmp_path) == ["rows.jsonl"]
+
+
+def test_a_file_may_be_replaced_by_its_own_rows(tmp_path: Path) -> None:
+    """Reading is lazy: the rows are taken before the file is touched."""
+    path = tmp_path / "rows.jsonl"
+    jsonl.write(path, [{"a": i} for i in range(3)])
+    jsonl.write(path, (row for row in jsonl.read(path) if row["a"] != 1))
+    assert list(jsonl.read(path)) == [{"a": 0}, {"a": 2}]

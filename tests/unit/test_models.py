@@ -18,7 +18,16 @@ from typing import Any
 import pytest
 
 from reasonry.core import atomic, models, optional
-from reasonry.core.models import PACKAGED, ModelConfig, check_config, find_causal_lm, load_causal_lm, local_folder
+from reasonry.core.models import (
+    PACKAGED,
+    ModelConfig,
+    check_config,
+    device,
+    find_causal_lm,
+    gguf,
+    load_causal_lm,
+    local_folder,
+)
 from reasonry.errors import (
     ConfigError,
     DataError,
@@ -332,7 +341,7 @@ def test_a_processor_gets_bfloat16_where_it_is_native(
 ) -> None:
     import torch
 
-    monkeypatch.setattr(models, "_cpu_flags", lambda: flags)
+    monkeypatch.setattr(device, "cpu_flags", lambda: flags)
     assert models.fast_dtype("cpu") == getattr(torch, dtype)
     assert models.fast_dtype("mps") == torch.float32
 
@@ -385,7 +394,7 @@ def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatc
 
 def test_a_packaged_model_is_converted_once(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Path] = []
-    monkeypatch.setattr(models, "_convert", lambda gguf, target: (calls.append(target), convert_well(gguf, target)))
+    monkeypatch.setattr(gguf, "dequantise", lambda gguf, target: (calls.append(target), convert_well(gguf, target)))
     first, second = local_folder(ALIAS), local_folder(ALIAS)
     assert first == second and len(calls) == 1
     assert Path(first).parent == tmp_path / "cache" / "models"
@@ -401,7 +410,7 @@ def test_finding_a_packaged_model_converts_nothing(package: Path, tmp_path: Path
 def test_a_new_version_of_the_weights_is_converted_again(
     package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "_convert", convert_well)
+    monkeypatch.setattr(gguf, "dequantise", convert_well)
     first = local_folder(ALIAS)
     (package / PACKAGED[ALIAS].weights).write_bytes(b"GGUF" * 11)
     assert local_folder(ALIAS) != first and Path(first, "COMPLETE").exists()
@@ -418,13 +427,13 @@ def test_an_interrupted_conversion_leaves_nothing_and_the_next_one_succeeds(
         (target / "config.json").write_text("{}")
         raise error
 
-    monkeypatch.setattr(models, "_convert", convert_half)
+    monkeypatch.setattr(gguf, "dequantise", convert_half)
     with pytest.raises(ResourceError if isinstance(error, OSError) else type(error)) as caught:
         local_folder(ALIAS)
     if isinstance(caught.value, ResourceError):
         assert "No space left" in str(caught.value) and "REASONRY_CACHE" in caught.value.remedy
     assert left_in_cache(tmp_path) == []
-    monkeypatch.setattr(models, "_convert", convert_well)
+    monkeypatch.setattr(gguf, "dequantise", convert_well)
     assert Path(local_folder(ALIAS), "COMPLETE").exists()
 
 
@@ -436,7 +445,7 @@ def test_a_disk_that_fills_up_inside_safetensors_is_a_resource_error(
     def fill(gguf: Path, target: Path) -> None:
         raise SafetensorError("I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr(models, "_convert", fill)
+    monkeypatch.setattr(gguf, "dequantise", fill)
     with pytest.raises(ResourceError, match="No space left on device"):
         local_folder(ALIAS)
 
@@ -444,17 +453,21 @@ def test_a_disk_that_fills_up_inside_safetensors_is_a_resource_error(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from reasonry.core import models
-row = models.PACKAGED["smollm2-135m"]
-def convert(gguf, target):
+from reasonry.core.models import PACKAGED, gguf
+rename = os.replace
+def convert(file, target):
     (target / "config.json").write_text("{}")
     if sys.argv[2] == "amid":
         os.kill(os.getpid(), signal.SIGKILL)
     (target / "model.safetensors").write_bytes(b"weights")
-models._convert = convert
+def rename_no_folder(source, target):
+    if os.path.isdir(source):
+        os.kill(os.getpid(), signal.SIGKILL)
+    rename(source, target)
+gguf.dequantise = convert
 if sys.argv[2] == "at the rename":
-    models._publish = lambda work, target: os.kill(os.getpid(), signal.SIGKILL)
-models._converted(row, Path(sys.argv[1]))
+    os.replace = rename_no_folder
+gguf.converted(PACKAGED["smollm2-135m"], Path(sys.argv[1]))
 """
 
 
@@ -466,7 +479,7 @@ def test_a_killed_conversion_is_never_used_and_is_swept_by_the_next(
     assert done.returncode == -signal.SIGKILL, done.stderr
     (left,) = left_in_cache(tmp_path)
     assert left.startswith(atomic.TMP_PREFIX)
-    monkeypatch.setattr(models, "_convert", convert_well)
+    monkeypatch.setattr(gguf, "dequantise", convert_well)
     found = Path(local_folder(ALIAS))
     assert (found / "COMPLETE").exists() and left_in_cache(tmp_path) == [found.name]
 
@@ -478,11 +491,11 @@ def test_a_conversion_at_work_in_another_process_is_not_swept(
 
     def convert_while_another_finishes(gguf: Path, target: Path) -> None:
         convert_well(gguf, target)
-        monkeypatch.setattr(models, "_convert", convert_well)
+        monkeypatch.setattr(gguf, "dequantise", convert_well)
         other = Path(local_folder(ALIAS))  # the whole conversion of another process, amid this one
         assert (other / "COMPLETE").exists() and (target / "config.json").exists()
 
-    monkeypatch.setattr(models, "_convert", convert_while_another_finishes)
+    monkeypatch.setattr(gguf, "dequantise", convert_while_another_finishes)
     found = Path(local_folder(ALIAS))
     assert (found / "COMPLETE").exists() and left_in_cache(tmp_path) == [found.name]
 
@@ -490,7 +503,7 @@ def test_a_conversion_at_work_in_another_process_is_not_swept(
 def test_a_folder_without_its_last_file_is_made_again(
     package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "_convert", convert_well)
+    monkeypatch.setattr(gguf, "dequantise", convert_well)
     found = Path(local_folder(ALIAS))
     (found / "COMPLETE").unlink()
     (found / "model.safetensors").write_bytes(b"half")
@@ -502,7 +515,7 @@ def test_a_package_without_its_weights_says_how_to_mend_it(package: Path, tmp_pa
     (package / PACKAGED[ALIAS].weights).unlink()
     row = PACKAGED[ALIAS]._replace(module="json")  # any module without `assemble`
     with pytest.raises(DataError, match=r"holds no .*\.gguf") as caught:
-        models._converted(row, package)
+        gguf.converted(row, package)
     assert f"{row.install} --force-reinstall" in caught.value.remedy and left_in_cache(tmp_path) == []
 
 
@@ -510,7 +523,7 @@ def test_a_cache_that_cannot_be_written_is_a_resource_error(
     package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "cache").touch()
-    monkeypatch.setattr(models, "_convert", convert_well)
+    monkeypatch.setattr(gguf, "dequantise", convert_well)
     with pytest.raises(ResourceError, match="cannot keep the converted") as caught:
         local_folder(ALIAS)
     assert "REASONRY_CACHE" in caught.value.remedy

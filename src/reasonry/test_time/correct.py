@@ -15,6 +15,7 @@ from reasonry.core.run import Run
 from reasonry.core.sampling import Sampler
 from reasonry.core.sampling.cached import CachedSampler
 from reasonry.core.sampling.lazy import LazySampler
+from reasonry.core.scoring.judge import Judging
 from reasonry.core.verify import Verifier
 from reasonry.errors import ConfigError
 from reasonry.test_time.config import SolveConfig
@@ -103,9 +104,10 @@ def correct(
         Interrupted: The user asked to stop.
     """
     options = config.correction
-    samplers = list({id(e.sampler): e.sampler for e in experts}.values())
     by_oracle = config.score in _ORACLE
-    judge = verifier if by_oracle else scorer_of(config, samplers[0])
+    judge = verifier if by_oracle else scorer_of(config, experts[0].sampler)
+    asked = [e.sampler for e in experts] + ([judge.sampler] if isinstance(judge, Judging) else [])
+    samplers = list({id(sampler): sampler for sampler in asked}.values())
     results: list[Result] = []
     with (
         working(run, "correcting", total=len(questions), unit="problems", samplers=samplers, say=say) as work,

@@ -94,10 +94,7 @@ def category(field: str, labels: Sequence[str], title: str) -> Spec:
 
 def name_colours(field: str, names: Sequence[str]) -> Spec:
     """The colour channel of named groups; outcomes keep their own colours everywhere."""
-    if all(name in _OUTCOME_COLOURS for name in names):
-        colours = [_OUTCOME_COLOURS[name] for name in names]
-    else:
-        colours = [LIGHT.series[i % len(LIGHT.series)] for i in range(len(names))]
+    colours = [_OUTCOME_COLOURS.get(name, LIGHT.series[i % len(LIGHT.series)]) for i, name in enumerate(names)]
     scale = {"domain": list(names), "range": colours}
     return {"field": field, "type": "nominal", "legend": name_legend(names), "scale": scale}
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from reasonry.core import groups
 from reasonry.core.seeds import stream
 from reasonry.core.stats import resample_counts
-from reasonry.test_time.planner.mixture import Mixture
+from reasonry.test_time.planner.mixture import Mixture, join
 from reasonry.test_time.planner.pilot import Pilot, TokenCount
 from reasonry.test_time.planner.records import Ceiling, Prediction, StrategyPlan
 from reasonry.test_time.planner.success import Curves
@@ -59,7 +59,7 @@ class Strategy:
         ceiling: As in the plan, before a fitted law of prompts replaces its numbers.
         ends: Closed forms of the interval.
         centre: Closed form of the mean.
-        beyond: Fitted law of prompts that continues the curve beyond the pools.
+        beyond: Fitted laws of prompts that continue the curve beyond the pools: the truth is between them.
         has_limit: That law says what success tends to.
         is_vote: An unweighted vote.
     """
@@ -71,7 +71,7 @@ class Strategy:
     ceiling: Ceiling | None
     ends: Ends | None = None
     centre: Form | None = None
-    beyond: Mixture | None = None
+    beyond: tuple[Mixture, ...] = ()
     has_limit: bool = False
     is_vote: bool = False
 
@@ -126,34 +126,35 @@ def _continue(
 ) -> Predicted:
     """The fitted law of prompts in place of what lies beyond the pools, and in place of the ceiling."""
     at = int(np.flatnonzero(n_G == exact_up_to)[0])
-    if strategy.beyond is None or (at + 1 == n_G.size and not strategy.has_limit):
+    if not strategy.beyond or (at + 1 == n_G.size and not strategy.has_limit):
         return pooled
     num = strategy.curves.success_PG.shape[0]
     resampled = resample_counts(stream(seed, "mixture"), num, num_boot=_REFITS)
     count_BP = np.concatenate([np.ones((1, num)), *(counts.astype(np.float64) for counts in resampled)])
     n = n_G[at:].astype(np.float64)
-    fitted_BG = strategy.beyond.predict(count_BP, np.append(n, math.inf) if strategy.has_limit else n)
+    n_or_limit = np.append(n, math.inf) if strategy.has_limit else n
+    fitted_LBG = np.stack([law.predict(count_BP, n_or_limit) for law in strategy.beyond])
     exact_B = count_BP @ strategy.curves.success_PG[:, at] / num
-    beyond_BG = np.clip(exact_B[:, None] + fitted_BG[:, 1 : n.size] - fitted_BG[:, :1], 0.0, 1.0)
-    mean_G = np.concatenate([pooled.mean_G[: at + 1], beyond_BG[0]])
-    low_G, high_G = _quantiles(beyond_BG, num, level)
+    beyond_LBG = join(exact_B, fitted_LBG[:, :, : n.size], n)
+    low_G, high_G = _quantiles(beyond_LBG, num, level)
     ceiling = pooled.ceiling
     if ceiling is not None and strategy.has_limit:
-        low, high = _quantiles(fitted_BG[:, -1:], num, level)
-        ceiling = Ceiling(float(fitted_BG[0, -1]), float(low[0]), float(high[0]), ceiling.what)
+        low, high = _quantiles(fitted_LBG[:, :, -1:], num, level)
+        ceiling = Ceiling(float(fitted_LBG[:, 0, -1].mean()), float(low[0]), float(high[0]), ceiling.what)
     assert pooled.low_G is not None and pooled.high_G is not None
     return Predicted(
-        mean_G,
+        np.concatenate([pooled.mean_G[: at + 1], beyond_LBG[:, 0].mean(axis=0)]),
         np.concatenate([pooled.low_G[: at + 1], low_G]),
         np.concatenate([pooled.high_G[: at + 1], high_G]),
         ceiling,
     )
 
 
-def _quantiles(value_BG: FloatArray, num: int, level: float) -> tuple[FloatArray, FloatArray]:
-    """Ends over resamples; the first row is the estimate, which they hold."""
-    low, high = np.quantile(value_BG[1:], [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return _modest(np.minimum(low, value_BG[0]), np.maximum(high, value_BG[0]), num, level)
+def _quantiles(value_LBG: FloatArray, num: int, level: float) -> tuple[FloatArray, FloatArray]:
+    """Outermost ends of the laws over their resamples, the first of which is the estimate."""
+    low, high = np.quantile(value_LBG[:, 1:], [(1 - level) / 2, (1 + level) / 2], axis=1)
+    low, high = np.minimum(low, value_LBG[:, 0]).min(axis=0), np.maximum(high, value_LBG[:, 0]).max(axis=0)
+    return _modest(low, high, num, level)
 
 
 def _modest(low: FloatArray, high: FloatArray, num: int, level: float) -> tuple[FloatArray, FloatArray]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from reasonry.test_time.planner import success
 from reasonry.test_time.planner.intervals import TopTwo, proportion_high, proportion_low, vote_success
-from reasonry.test_time.planner.mixture import verifier_mixture, vote_mixture
+from reasonry.test_time.planner.mixture import verifier_mixture, vote_mixtures
 from reasonry.test_time.planner.pilot import Pilot
 from reasonry.test_time.planner.reading import Ends, Form, Strategy, share
 from reasonry.test_time.planner.records import Ceiling
@@ -138,7 +138,7 @@ def _vote(pilot: Pilot, top: TopTwo, n_G: IntArray, curves: Curves, exact_up_to:
 
     what = "share of prompts whose most frequent answer is right"
     ceiling = share(right, level, what) if pilot.goal == "right answer" else None
-    beyond = vote_mixture(pilot) if exact_up_to else None
+    beyond = vote_mixtures(pilot) if exact_up_to else ()
     ends = Ends(low, high)
     return Strategy(
         "vote", "the most frequent answer", "", curves, ceiling, ends, beyond=beyond, has_limit=True, is_vote=True
@@ -157,10 +157,10 @@ def _verifier(
 ) -> Strategy:
     """Best-of-n with a verifier of known rates."""
     p = pilot.num_right_P / pilot.num_samples_P
-    beyond = None
+    beyond = ()
     has_limit = rates["false_accept"] > 0 or rates["recall"] == 0
     if exact_up_to:
-        beyond = verifier_mixture(pilot, lambda x_J, n: binary_verifier(x_J, min(n, _ENDLESS), **rates))
+        beyond = (verifier_mixture(pilot, lambda x_J, n: binary_verifier(x_J, min(n, _ENDLESS), **rates)),)
     ceiling = None
     if pilot.goal == "right answer":
         if not has_limit:

@@ -115,7 +115,9 @@ def _none_accepted(m: int) -> FloatArray:
 def _draws(accept: FloatArray | float, n_G: IntArray) -> FloatArray:
     """Expected samples until the first accepted one, at most n."""
     a = np.asarray(accept, dtype=np.float64)
-    return np.where(a > 0, (1 - (1 - a) ** n_G) / np.where(a > 0, a, 1.0), n_G.astype(np.float64))
+    some = np.where((a > 0) & (a < 1), a, 0.5)
+    several = -np.expm1(n_G * np.log1p(-some)) / some  # (1 - (1-a)^n) / a, accurate for tiny a too
+    return np.where(a >= 1, 1.0, np.where(a > 0, several, n_G.astype(np.float64)))
 
 
 def _binomial(num: int, p: float) -> FloatArray:

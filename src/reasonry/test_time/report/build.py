@@ -56,7 +56,8 @@ def build_report(
         Fact("Sampling", seconds, f"{tokens / seconds:,.0f} tokens per second" if seconds else "", "seconds"),
     ]
     sections = [curves_section(solved)] if solved.curves else []
-    sections.append(tokens_section(solved))
+    if solved.curves or solved.replays:
+        sections.append(tokens_section(solved))
     if solved.strategy == "self-correct":
         sections.append(correction_section(solved))
     else:

@@ -84,9 +84,9 @@ def votes_section(solved: Solved) -> Section:
         none = sum(s.answer is None for s in pool) / total
         parts = {
             "right": right,
-            "largest wrong answer": rival / total,
-            "other wrong answers": 1 - right - none - rival / total,
-            "no answer": none,
+            "wrong": rival / total,
+            "ungradable": none,
+            "other wrong": 1 - right - none - rival / total,
         }
         shares.append((right - rival / total, pid, parts))
     shares.sort(key=lambda row: -row[0])
@@ -106,6 +106,7 @@ def votes_section(solved: Solved) -> Section:
         bar_chart(bars, x_title="problem", y_title="share of samples", y_format=".0%", stacked=True),
         "Votes of each problem",
         "Stacked shares of right, largest wrong, other wrong and missing answers for each problem.",
+        caption="wrong: the most frequent wrong answer; other wrong: all the others; ungradable: no answer found.",
         height=300,
     )
     return Section("Votes, problem by problem", [chart], said)

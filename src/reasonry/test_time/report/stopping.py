@@ -20,7 +20,7 @@ from reasonry.test_time.pool import by_question
 from reasonry.test_time.replay import certificate_trace
 from reasonry.test_time.results import Solved
 
-_MOST_TRACES = 8
+_MOST_TRACES = 5
 _DELTA = 0.05
 
 

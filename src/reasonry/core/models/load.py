@@ -1,0 +1,193 @@
+"""Loads a model of any kind and its tokenizer, and says which weights they are.
+
+``use_safetensors`` is always on, so that nothing unpickles. Weights that lack a tensor are refused: transformers would
+fill it with random numbers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from reasonry.core import optional
+from reasonry.core.models.config import ModelConfig, trusts_code
+from reasonry.core.models.device import best_device, device_error, torch_dtype
+from reasonry.core.models.find import find_model, local_folder
+from reasonry.core.models.packaged import PACKAGED, check_causal_lm
+from reasonry.core.models.quiet import quiet_transformers
+from reasonry.core.models.safety import check_hub_configs
+from reasonry.errors import DataError, MissingDependencyError, ReasonryError, ResourceError, UnsafeArtifactError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+AutoClass = Literal["AutoModelForCausalLM", "AutoModelForSequenceClassification"]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model with its tokenizer.
+
+    Attributes:
+        model: In eval mode, on its device.
+        tokenizer: Left padding is the sampler's business; nothing is changed here.
+        name: As the user named it.
+        identity: Name, revision or content hash, dtype: what decides its outputs.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    name: str
+    identity: dict[str, Any]
+
+
+def load_pretrained(
+    name: str,
+    options: ModelConfig | None = None,
+    *,
+    auto_class: AutoClass,
+    why: str = "to run a local model",
+    if_incomplete: str = "Were all its files copied?",
+) -> LoadedModel:
+    """Load a model and its tokenizer with one of transformers' auto classes.
+
+    Args:
+        name: Hub id, local folder or packaged alias.
+        options: Dtype, device, revision, trust.
+        auto_class: Name of the auto class, which decides the model's head.
+        why: Ends the error that torch or transformers is not installed.
+        if_incomplete: Remedy to show when the weights lack tensors of that class, such as those of its head.
+
+    Raises:
+        ConfigError: Unknown model.
+        MissingDependencyError: torch, transformers or the packaged model is not installed.
+        UnsafeArtifactError: The model has only pickled weights, or its config would run code.
+        DataError: The folder's files are damaged, incomplete, or not those of a model of that class.
+        ResourceError: The hub cannot be reached, or the device is not there.
+    """
+    options = options or ModelConfig()
+    trust = trusts_code(options)
+    find_model(name, options)  # every cheap mistake is found before torch is imported
+    optional.need("torch", extra="hf", why=why)
+    optional.need("transformers", extra="hf", why=why)
+    where = local_folder(name, model=options)
+    import torch
+    import transformers
+
+    device = best_device() if options.device == "auto" else options.device
+    dtype = torch_dtype(options.dtype, device)
+    is_local = Path(where).is_dir()
+    revision = {"revision": options.revision} if options.revision and not is_local else {}
+    with _load_errors(name, where), quiet_transformers():
+        if not is_local:
+            check_hub_configs(where, trust=trust, revision=options.revision or None)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(where, trust_remote_code=trust, **revision)
+        config = transformers.AutoConfig.from_pretrained(where, trust_remote_code=trust, **revision)
+        loaded = getattr(transformers, auto_class).from_pretrained(
+            where,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=trust,
+            output_loading_info=True,
+            **revision,
+        )
+    model, info = cast("tuple[PreTrainedModel, dict[str, Any]]", loaded)
+    if missing := sorted(info["missing_keys"]):  # transformers would fill them with random numbers
+        raise DataError(
+            f"the weights lack {len(missing)} tensors of {type(model).__name__}, such as {missing[0]}",
+            place=name,
+            remedy=if_incomplete,
+        )
+    try:
+        model = cast("PreTrainedModel", model.to(torch.device(device)).eval())  # pyright: ignore[reportArgumentType]
+    except (RuntimeError, AssertionError) as e:  # AssertionError: torch was built without that kind of device
+        raise device_error(device, e) from e
+    identity = {
+        # A local folder's name may be used again for other weights, and it may carry a person's: its content counts.
+        "model": name if name in PACKAGED or not is_local else "local",
+        "revision": options.revision or getattr(config, "_commit_hash", None) or "",
+        "dtype": str(dtype).removeprefix("torch."),
+        "device": device.split(":")[0],
+    }
+    if is_local and name not in PACKAGED:
+        identity["weights"] = content_hash(Path(where))
+    return LoadedModel(model, tokenizer, name, identity)
+
+
+def load_causal_lm(name: str, options: ModelConfig | None = None) -> LoadedModel:
+    """Load a causal language model and its tokenizer.
+
+    Args:
+        name: Hub id, local folder or packaged alias.
+        options: Dtype, device, revision, trust.
+
+    Raises:
+        ConfigError: Unknown model, or a packaged encoder where a language model is needed.
+        ReasonryError: As `load_pretrained`.
+    """
+    check_causal_lm(name)
+    return load_pretrained(
+        name,
+        options,
+        auto_class="AutoModelForCausalLM",
+        if_incomplete="Is it a causal language model, and were all its files copied?",
+    )
+
+
+def content_hash(folder: Path) -> str:
+    """32 hex digits over every file of a model folder that can decide an output; names and bytes, not times."""
+    total = hashlib.blake2b(digest_size=16)
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix in (".safetensors", ".json", ".jinja", ".model", ".txt", ".py"):
+            with open(path, "rb") as f:
+                digest = hashlib.file_digest(f, "sha256").hexdigest()
+            total.update(f"{path.name}\0{digest}\0".encode("utf-8", "surrogateescape"))
+    return total.hexdigest()
+
+
+@contextlib.contextmanager
+def _load_errors(name: str, where: str) -> Iterator[None]:
+    """Turn what the libraries raise about a model into an error for its user."""
+    try:
+        yield
+    except (ReasonryError, MemoryError):
+        raise
+    except Exception as e:  # a folder of unknown content goes through four libraries; there is no list of their errors
+        raise _load_error(name, where, e) from e
+
+
+def _load_error(name: str, where: str, error: Exception) -> ReasonryError:
+    text = " ".join(str(error).split())[:300].rstrip(". ")
+    if isinstance(error, ImportError):
+        return MissingDependencyError(f"the model needs a package that is not installed: {text}", place=name)
+    if "trust_remote_code" in text:
+        return UnsafeArtifactError(
+            "the model needs code from its repository",
+            place=name,
+            remedy="Use a model of a built-in architecture, or read the code and opt in with "
+            "--model-options.trust-remote-code and a pinned --model-options.revision.",
+        )
+    if Path(where).is_dir():
+        return DataError(
+            f"cannot be loaded: {type(error).__name__}: {text}",
+            place=name,
+            remedy="Are all files of the model there, and whole? Copy or download it again.",
+        )
+    if "safetensors" in text:
+        return UnsafeArtifactError(
+            f"the model has no safetensors weights: {text}",
+            place=name,
+            remedy="Pickled weights can run code when loaded. Convert them where you trust them, or use another model.",
+        )
+    return ResourceError(
+        f"cannot get the model from the hub: {text}",
+        place=name,
+        remedy=f"Check the name and the network, give a local folder, or use a packaged model: "
+        f"{', '.join(a for a, m in PACKAGED.items() if m.kind == 'causal-lm')}.",
+    )
