@@ -52,9 +52,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("demo", "reasonry.cli.demo:main", "", "the main job on an embedded model: no account, no network, CPU"),
     Verb("solve", "reasonry.cli.solve:main", "TASK", "sample, vote, verify; exact curves over the samples"),
     Verb("plan", "reasonry.cli.plan:main", "PILOT", "how many samples it takes: needed n, tokens, cost, ceilings"),
-    Verb(
-        "curve", "reasonry.cli.curve:main", "SAMPLES", "maj@k, bon@k, weighted@k, pass@k of samples you have"
-    ),
+    Verb("curve", "reasonry.cli.curve:main", "SAMPLES", "maj@k, bon@k, weighted@k, pass@k of samples you have"),
     Verb("data", "reasonry.cli.data:main", "make|check", "make problems, or check a data file line by line"),
     Verb("reproduce", "reasonry.cli.reproduce:main", "[CLAIM...]", "measure claims and print PASS or FAIL"),
     Verb("view", "reasonry.cli.view:main", "RUN", "show a run directory's report"),

@@ -19,6 +19,8 @@ from reasonry.core.sampling import EndpointConfig, Request, SamplingConfig
 from reasonry.core.sampling.cached import CachedSampler
 from reasonry.core.sampling.openai import OpenAISampler
 from reasonry.errors import EndpointError
+from reasonry.test_time.config import SolveConfig
+from reasonry.test_time.run import solve
 
 ALIAS = "smollm2-135m"
 
@@ -276,3 +278,45 @@ def test_ctrl_c_during_a_slow_answer_keeps_what_is_finished_and_the_same_command
     rows = _by_key(_rows(tmp_path))
     assert len(rows) == 9
     assert {key: rows[key] for key in kept} == kept
+
+
+# ---------------------------------------------------------------- every strategy of solve
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"strategy": "self-consistency"},
+        {"strategy": "self-consistency", "stop": "certify:0.2"},
+        {"strategy": "best-of-n"},
+        {"strategy": "weighted-vote"},
+        {"strategy": "best-then-vote"},
+        {"strategy": "soft-best-of-n"},
+        {"strategy": "knockout", "score": "logp"},
+        {"strategy": "self-correct"},
+    ],
+    ids=lambda s: "-".join(s.values()),
+)
+def test_every_strategy_works_through_the_server(server: Server, tmp_path: Path, settings: dict[str, Any]) -> None:
+    endpoint = EndpointConfig(base_url=server.base_url, logprobs=True, retries=1)
+    config = SolveConfig(
+        task="word-problems:1-1",
+        model=ALIAS,
+        limit=2,
+        n=3,
+        shots=1,
+        run=tmp_path / "run",
+        sampling=SamplingConfig(max_new_tokens=24),
+        endpoint=endpoint,
+        **settings,
+    )
+    solved = solve(config)
+    assert len(solved.results) == 2
+    assert all(1 <= r.num_used <= 3 and r.num_completion_tok > 0 for r in solved.results.values())
+    before = {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir() if p.suffix in (".json", ".jsonl")}
+    again = solve(config)
+    assert again.answer_counts == solved.answer_counts
+    after = {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir() if p.suffix in (".json", ".jsonl")}
+    assert {k: v for k, v in after.items() if k not in ("env.json", "costs.jsonl")} == {
+        k: v for k, v in before.items() if k not in ("env.json", "costs.jsonl")
+    }

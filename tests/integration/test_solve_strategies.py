@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -270,6 +272,26 @@ def test_a_budget_of_tokens_ends_a_problem(call: Call, tmp_path: Path) -> None:
         assert spent[-1] >= 30 and (len(pool) == 1 or spent[-2] < 30)
 
 
+class Failing(JudgingSolver):
+    """Fails at the first attempt at every problem."""
+
+    def answer(self, request: Request, index: int) -> str:
+        if index == 0:
+            raise ValueError("too long for the model")
+        return super().answer(request, index)
+
+
+def test_failed_attempts_are_counted_among_those_that_were_made(tmp_path: Path) -> None:
+    problems = load_task("word-problems:1-2", num=3, seed=0).problems
+    config = SolveConfig(task="word-problems:1-2", strategy="self-correct", n=9, limit=3, run=tmp_path / "r")
+    solved = solve(config, sampler=Failing(problems, ScriptedConfig(accuracy=1, silent=0)))
+    for result in solved.results.values():
+        assert (result.grade, result.num_used, result.verdict) == ("right", 2, "decided")
+        assert result.warnings == ("1 of 2 attempts failed",)
+        assert [row["finish"] for row in result.rows] == ["error", "stop"]
+    assert solved.warnings == {"some attempts failed": 3}
+
+
 def test_experts_of_a_file_are_asked(call: Call, tmp_path: Path) -> None:
     (tmp_path / "pool.toml").write_text('[hasty]\ntemperature = 0.2\n[careful]\ninstruction = "Check every step."\n')
     done = call(*BASE, "--limit", "8", "--n", "4", "--strategy", "self-correct", "--correction.experts", "pool.toml",
@@ -355,6 +377,46 @@ def test_a_torn_last_line_is_dropped_aloud_and_made_again(call: Call, tmp_path: 
     (tmp_path / "r" / file).write_bytes(b"".join(lines[:2]) + lines[2][:-9])
     again = call(*args, "--run", "r")
     assert again.code == 0 and f"dropped a torn last line of {len(lines[2]) - 9} bytes from {file}" in again.err
+    assert again.out.startswith("run r (continued)") and again.out.count("run r (") == 1
+    assert kept(tmp_path / "r") == kept(tmp_path / "whole")
+
+
+class Interrupting(JudgingSolver):
+    """The user presses Ctrl-C while the sample or verdict with this number is made."""
+
+    def __init__(self, *args: Any, at: int, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.at = at
+
+    def answer(self, request: Request, index: int) -> str:
+        self.at -= 1
+        if self.at == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().answer(request, index)
+
+
+@pytest.mark.parametrize(("name", "at", "what"), [
+    ("vote, certify:0.3", 7, "problems"),
+    ("best-of-n by a judge", 30, "scores"),
+    ("knockout", 40, "comparisons"),
+    ("self-correct", 9, "problems"),
+])  # fmt: skip
+def test_ctrl_c_keeps_what_is_finished_in_every_stretch_of_work(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, at: int, what: str
+) -> None:
+    args = (*BASE, "--limit", "4", "--n", "6", *STRATEGIES[name])
+    assert call(*args, "--run", "whole").code == 0
+
+    def interrupting(model: str, config: Any, *, seed: int, scripted: Any, problems: Any, **rest: Any) -> Any:
+        return Interrupting(problems, scripted, seed=seed, at=at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("reasonry.test_time.run.make_sampler", interrupting)
+        patch.setattr("reasonry.test_time.self_correction.pools.make_sampler", interrupting)
+        stopped = call(*args, "--run", "r")
+    assert stopped.code == 130 and f"stopped on request; finished {what} are kept" in stopped.err, stopped
+    assert not (tmp_path / "r/results.json").exists()
+    assert call(*args, "--run", "r").code == 0
     assert kept(tmp_path / "r") == kept(tmp_path / "whole")
 
 
@@ -390,13 +452,14 @@ def test_a_run_goes_on_from_every_row_whole_or_torn(tmp_path: Path, monkeypatch:
         return sampler
 
     monkeypatch.setattr("reasonry.test_time.run.canonical", noted)
+    monkeypatch.setattr(os, "fsync", lambda fd: None)  # hundreds of runs; nothing here cuts the power
     run(tmp_path / "whole")
     begun = {"config.toml", "run.json", "env.json", "prompts.json"}
     for at, name in enumerate(names):
         lines = logs[name].splitlines(keepends=True)
         assert len(lines) >= 4
         for num in range(len(lines)):
-            for num_torn_bytes in (0, 1, len(lines[num]) // 2, len(lines[num]) - 1):
+            for num_torn_bytes in (0, len(lines[num]) // 2, len(lines[num]) - 1):
                 folder = tmp_path / "killed"
                 shutil.copytree(tmp_path / "whole", folder, ignore=lambda _, all_: set(all_) - begun)
                 for before in names[:at]:
@@ -532,6 +595,7 @@ WRONG: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "score": (("--score", "logpp", "--strategy", "best-of-n"), ("unknown score 'logpp'", "Did you mean 'logp'?")),
     "score of a knockout": (("--score", "jugde", "--strategy", "knockout"), ("'jugde'", "Did you mean 'judge'?")),
     "score of attempts": (("--score", "verifer", "--strategy", "self-correct"), ("Did you mean 'verifier'?",)),
+    "score of a plain vote": (("--score", "verifier"), ("self-consistency looks at no score", "weighted-vote")),
     "logp for attempts": (("--score", "logp", "--strategy", "self-correct"), ("self-correct by log-probabilities",)),
     "judge without a model": (("--score", "judge:", "--strategy", "best-of-n"), ("'judge:'", "judge:MODEL")),
     "reward without a model": (("--score", "reward", "--strategy", "best-of-n"), ("'reward'", "reward:MODEL")),

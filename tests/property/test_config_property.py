@@ -8,20 +8,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reasonry.core import config
+from reasonry.core import config, flags
 from reasonry.core.config import Config
 from reasonry.errors import ConfigError
 from reasonry.test_time.config import SolveConfig
 
 
+def _given(cls: type[Config]) -> dict[str, Any]:
+    """A value for every field, at any depth, that is None when it is not given."""
+    some: dict[Any, Any] = {int: 3, float: 0.5, str: "i", Path: "r"}
+    values: dict[str, Any] = {}
+    for name, field in cls.model_fields.items():
+        if (inner := config.table_of(field)) is not None:
+            values[name] = _given(inner)
+        elif type(None) in get_args(field.annotation):
+            values[name] = next(some[kind] for kind in get_args(field.annotation) if kind in some)
+    return values
+
+
 def _leaves() -> dict[str, Any]:
-    some: dict[Any, Any] = {int: 3, str: "i", Path: "r"}
-    given = {
-        name: next(some[kind] for kind in get_args(field.annotation) if kind in some)
-        for name, field in SolveConfig.model_fields.items()
-        if type(None) in get_args(field.annotation)
-    }
-    start = config.from_dict(SolveConfig, {**given, "sampling": {"stop": ["x"]}})
+    start = config.from_dict(SolveConfig, config.merge(_given(SolveConfig), {"sampling": {"stop": ["x"]}}))
     return {key: value for key, value, _ in config.flatten(start)}
 
 
@@ -65,7 +71,7 @@ def _as_toml(name: str, value: Any) -> str:
 
 
 def _parse(args: list[str]) -> SolveConfig:
-    return config.parse(SolveConfig, args, prog="reasonry solve")
+    return flags.parse(SolveConfig, args, prog="reasonry solve")
 
 
 def _parse_toml(text: str) -> SolveConfig:

@@ -7,7 +7,7 @@ import pytest
 import tyro
 from pydantic import Field, ValidationError
 
-from reasonry.core import config
+from reasonry.core import config, flags
 from reasonry.core.config import Config, Extends, Neutral
 from reasonry.errors import ConfigError
 from reasonry.test_time.config import SolveConfig
@@ -57,12 +57,12 @@ def _toml(folder: Path, text: str, name: str = "a.toml") -> Path:
 
 
 def _parse(*args: str) -> Outer:
-    return config.parse(Outer, args, prog="prog verb")
+    return flags.parse(Outer, args, prog="prog verb")
 
 
 def _refused(*args: str, cls: type[Config] = Outer) -> ConfigError:
     with pytest.raises(ConfigError) as caught:
-        config.parse(cls, args, prog="prog verb")
+        flags.parse(cls, args, prog="prog verb")
     assert caught.value.exit_code == 2
     return caught.value
 
@@ -91,7 +91,7 @@ def test_a_table_that_gives_one_key_keeps_the_other_keys_of_the_fields_own_defau
 
 def test_starting_values_stand_in_for_the_class_defaults() -> None:
     start = Outer(name="start", inner=Inner(rate=1.0))
-    resolved = config.parse(Outer, ["--inner.steps", "12"], prog="p", defaults=start)
+    resolved = flags.parse(Outer, ["--inner.steps", "12"], prog="p", defaults=start)
     assert resolved == Outer(name="start", inner=Inner(rate=1.0, steps=12))
 
 
@@ -118,7 +118,7 @@ def test_a_flag_value_that_begins_with_an_at_sign_is_written_with_an_equals_sign
 
 def test_hyphens_and_underscores_are_the_same_in_flags() -> None:
     for spelling in ("--sampling.max-new-tokens", "--sampling.max_new_tokens"):
-        cfg = config.parse(SolveConfig, [spelling, "7"], prog="reasonry solve")
+        cfg = flags.parse(SolveConfig, [spelling, "7"], prog="reasonry solve")
         assert cfg.sampling.max_new_tokens == 7
 
 
@@ -129,17 +129,17 @@ def test_a_flag_takes_back_a_value_that_a_file_set(tmp_path: Path) -> None:
 
 def test_a_field_without_default_may_come_from_a_positional_or_a_file(tmp_path: Path) -> None:
     path = _toml(tmp_path, 'file = "f"\nnum = 3\n')
-    assert config.parse(Needs, ["x.jsonl"], prog="p") == Needs(file=Path("x.jsonl"))
-    assert config.parse(Needs, [f"@{path}"], prog="p") == Needs(file=Path("f"), num=3)
+    assert flags.parse(Needs, ["x.jsonl"], prog="p") == Needs(file=Path("x.jsonl"))
+    assert flags.parse(Needs, [f"@{path}"], prog="p") == Needs(file=Path("f"), num=3)
     only_num = _toml(tmp_path, "num = 4\n", "b.toml")
-    assert config.parse(Needs, ["y", f"@{only_num}"], prog="p") == Needs(file=Path("y"), num=4)
+    assert flags.parse(Needs, ["y", f"@{only_num}"], prog="p") == Needs(file=Path("y"), num=4)
 
 
 def test_a_field_without_default_that_nobody_gives_exits_with_code_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        config.parse(Needs, [], prog="p")
+        flags.parse(Needs, [], prog="p")
     assert caught.value.code == 2
     assert "PATH" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="'file' is not given"):
@@ -169,9 +169,9 @@ def test_help_shows_flags_docstrings_and_defaults_and_exits_with_code_0(
     assert "dict(" not in page
 
 
-def test_importing_config_imports_no_tyro_and_no_torch() -> None:
+def test_importing_config_and_flags_imports_no_tyro_and_no_torch() -> None:
     code = (
-        "import sys; import reasonry.core.config; "
+        "import sys; import reasonry.core.flags; "
         "print(sorted(m for m in ('tyro', 'torch', 'transformers', 'altair', 'scipy') if m in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

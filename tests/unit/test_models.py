@@ -313,6 +313,11 @@ def test_a_loaded_model_is_on_its_device_in_its_format(tiny_model: Path) -> None
     assert loaded.identity["weights"] == half.identity["weights"] and loaded.identity != half.identity
 
 
+def test_a_folder_whose_name_ends_like_a_gguf_file_is_a_folder(folder: Path) -> None:
+    named = folder.rename(folder.parent / "mine.gguf")
+    assert load_causal_lm(str(named), FLOAT32).identity["model"] == "local"
+
+
 def test_a_local_model_is_identified_by_its_content_not_by_its_name(folder: Path) -> None:
     from safetensors.torch import load_file, save_file
 
@@ -370,8 +375,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-def convert_well(gguf: Path, target: Path) -> None:
-    assert gguf.read_bytes().startswith(b"GGUF")
+def convert_well(file: Path, target: Path) -> None:
+    assert file.read_bytes().startswith(b"GGUF")
     (target / "config.json").write_text("{}")
     (target / "model.safetensors").write_bytes(b"weights")
 
@@ -394,7 +399,7 @@ def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatc
 
 def test_a_packaged_model_is_converted_once(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Path] = []
-    monkeypatch.setattr(gguf, "dequantise", lambda gguf, target: (calls.append(target), convert_well(gguf, target)))
+    monkeypatch.setattr(gguf, "dequantise", lambda file, target: (calls.append(target), convert_well(file, target)))
     first, second = local_folder(ALIAS), local_folder(ALIAS)
     assert first == second and len(calls) == 1
     assert Path(first).parent == tmp_path / "cache" / "models"
@@ -423,7 +428,7 @@ FULL = OSError(28, "No space left on device")
 def test_an_interrupted_conversion_leaves_nothing_and_the_next_one_succeeds(
     error: BaseException, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def convert_half(gguf: Path, target: Path) -> None:
+    def convert_half(file: Path, target: Path) -> None:
         (target / "config.json").write_text("{}")
         raise error
 
@@ -442,7 +447,7 @@ def test_a_disk_that_fills_up_inside_safetensors_is_a_resource_error(
 ) -> None:
     from safetensors import SafetensorError
 
-    def fill(gguf: Path, target: Path) -> None:
+    def fill(file: Path, target: Path) -> None:
         raise SafetensorError("I/O error: No space left on device (os error 28)")
 
     monkeypatch.setattr(gguf, "dequantise", fill)
@@ -489,8 +494,8 @@ def test_a_conversion_at_work_in_another_process_is_not_swept(
 ) -> None:
     """Two at once: each keeps its own copy until one of them is first."""
 
-    def convert_while_another_finishes(gguf: Path, target: Path) -> None:
-        convert_well(gguf, target)
+    def convert_while_another_finishes(file: Path, target: Path) -> None:
+        convert_well(file, target)
         monkeypatch.setattr(gguf, "dequantise", convert_well)
         other = Path(local_folder(ALIAS))  # the whole conversion of another process, amid this one
         assert (other / "COMPLETE").exists() and (target / "config.json").exists()

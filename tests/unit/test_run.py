@@ -16,7 +16,7 @@ from typing import Annotated
 
 import pytest
 
-from reasonry.core import config, environment
+from reasonry.core import config, environment, flags
 from reasonry.core.config import Config, Extends, Neutral
 from reasonry.core.run import Run, default_folder, read_json
 from reasonry.errors import ConfigError, DataError, ResourceError, RunMismatchError
@@ -351,5 +351,5 @@ def test_the_printed_command_replays_the_config(tmp_path: Path) -> None:
     with opened(folder, task="a task", n=7, inner={"rate": 0.125}, run=folder) as run:
         words = shlex.split(run.command)
     assert words[:2] == ["reasonry", "solve"] and words[3:] == ["--run", str(folder)]
-    again = config.parse(Settings, words[2:], prog="reasonry solve")
+    again = flags.parse(Settings, words[2:], prog="reasonry solve")
     assert again == run.config

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reasonry.cli.output import Output
-from reasonry.core import config, optional
+from reasonry.core import flags, optional
 from reasonry.test_time.curve.config import CurveConfig
 
 
 def main(args: Sequence[str], as_json: bool) -> int:
     """Read, average, report."""
-    cfg = config.parse(CurveConfig, args, prog="reasonry curve")
+    cfg = flags.parse(CurveConfig, args, prog="reasonry curve")
     optional.need("vl_convert", extra="report", why="it holds the chart runtime of the report")
     from reasonry.core.report import write_report
     from reasonry.test_time.curve.report import build_report, table_of, title_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import tyro
 
 from reasonry.cli.output import Output
-from reasonry.core import config
+from reasonry.core import flags
 from reasonry.core.config import Config
 from reasonry.errors import ConfigError, nearest
 
@@ -46,7 +46,7 @@ def main(args: Sequence[str], as_json: bool) -> int:
 
 
 def _make(args: Sequence[str], out: Output) -> int:
-    cfg = config.parse(MakeConfig, args, prog="reasonry data make")
+    cfg = flags.parse(MakeConfig, args, prog="reasonry data make")
     from reasonry.tasks import load_task, write_problems
 
     task = load_task(cfg.task, num=cfg.num, seed=cfg.seed)
@@ -57,7 +57,7 @@ def _make(args: Sequence[str], out: Output) -> int:
 
 
 def _check(args: Sequence[str], out: Output) -> int:
-    cfg = config.parse(CheckConfig, args, prog="reasonry data check")
+    cfg = flags.parse(CheckConfig, args, prog="reasonry data check")
     from reasonry.tasks import check_file
 
     found = check_file(cfg.file)

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from reasonry.cli.output import Output
-from reasonry.core import config, optional
+from reasonry.core import flags, optional
 from reasonry.core.config import Config
 from reasonry.errors import EXIT_CHECK_FAILED, EXIT_OK
 
@@ -32,7 +32,7 @@ class DemoConfig(Config):
 
 def main(args: Sequence[str], as_json: bool) -> int:
     """One run, one report; exit code 1 when a claim failed."""
-    cfg = config.parse(DemoConfig, args, prog="reasonry demo")
+    cfg = flags.parse(DemoConfig, args, prog="reasonry demo")
     optional.need("vl_convert", extra="report", why="it holds the chart runtime of the report")
     from reasonry.core import claims
     from reasonry.core.report import write_report

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reasonry.cli.output import Output
-from reasonry.core import config, doctor
+from reasonry.core import doctor, flags
 from reasonry.core.config import Config
 from reasonry.errors import EXIT_CHECK_FAILED, EXIT_OK
 
@@ -16,7 +16,7 @@ class DoctorConfig(Config):
 
 def main(args: Sequence[str], as_json: bool) -> int:
     """Exit code 1 when something must be mended; optional things that are absent are fine."""
-    config.parse(DoctorConfig, args, prog="reasonry doctor")
+    flags.parse(DoctorConfig, args, prog="reasonry doctor")
     out = Output(as_json=as_json)
     findings = doctor.examine()
     out.table("doctor", ["", "what", "found", "remedy"], [[f.level, f.what, f.value, f.remedy] for f in findings])

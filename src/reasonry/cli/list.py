@@ -9,7 +9,7 @@ import tyro
 
 from reasonry import registry
 from reasonry.cli.output import Output
-from reasonry.core import config
+from reasonry.core import flags
 from reasonry.core.config import Config
 
 Kind = Literal["methods", "tasks", "claims", "recipes"]
@@ -73,7 +73,7 @@ _SOURCES: dict[Kind, Callable[[], list[dict[str, Any]]]] = {
 
 def main(args: Sequence[str], as_json: bool) -> int:
     """Print one table."""
-    cfg = config.parse(ListConfig, args, prog="reasonry list")
+    cfg = flags.parse(ListConfig, args, prog="reasonry list")
     rows = _SOURCES[cfg.kind]()
     out = Output(as_json=as_json)
     if rows:

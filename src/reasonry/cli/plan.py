@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reasonry.cli.output import Output
-from reasonry.core import config, optional
+from reasonry.core import flags, optional
 from reasonry.test_time.planner.config import PlanConfig
 
 
 def main(args: Sequence[str], as_json: bool) -> int:
     """Read a pilot, plan, report."""
-    cfg = config.parse(PlanConfig, args, prog="reasonry plan")
+    cfg = flags.parse(PlanConfig, args, prog="reasonry plan")
     optional.need("vl_convert", extra="report", why="it holds the chart runtime of the report")
     from reasonry.core.report import write_report
     from reasonry.test_time.planner.report import build_report, summary_lines

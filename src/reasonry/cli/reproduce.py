@@ -8,7 +8,7 @@ from pathlib import Path
 import tyro
 
 from reasonry.cli.output import Output
-from reasonry.core import claims, config
+from reasonry.core import claims, flags
 from reasonry.core.config import Config
 from reasonry.core.shared_files import shared_folder
 from reasonry.errors import EXIT_CHECK_FAILED, EXIT_OK, ConfigError
@@ -31,7 +31,7 @@ class ReproduceConfig(Config):
 
 def main(args: Sequence[str], as_json: bool) -> int:
     """Exit code 1 when a claim failed."""
-    cfg = config.parse(ReproduceConfig, args, prog="reasonry reproduce")
+    cfg = flags.parse(ReproduceConfig, args, prog="reasonry reproduce")
     if not cfg.claim and not cfg.all and cfg.cost is None:
         raise ConfigError("no claim named", remedy="Name claims, or give --all or --cost cpu-2min.")
     chosen = claims.choose(claims.load_claims(), cfg.claim, cfg.cost)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reasonry.cli.output import Output
-from reasonry.core import config, optional
+from reasonry.core import flags, optional
 from reasonry.test_time.config import SolveConfig
 
 
 def main(args: Sequence[str], as_json: bool) -> int:
     """Sample, vote, verify, report."""
-    cfg = config.parse(SolveConfig, args, prog="reasonry solve")
+    cfg = flags.parse(SolveConfig, args, prog="reasonry solve")
     optional.need("vl_convert", extra="report", why="it holds the chart runtime of the report")  # before hours of work
     from reasonry.core.report import write_report
     from reasonry.test_time.report import build_report, summary_lines

@@ -8,7 +8,7 @@ from pathlib import Path
 import tyro
 
 from reasonry.cli.output import Output
-from reasonry.core import config
+from reasonry.core import flags
 from reasonry.core.config import Config
 from reasonry.core.report import read_report
 from reasonry.core.report.terminal import outline
@@ -26,7 +26,7 @@ class ViewConfig(Config):
 
 def main(args: Sequence[str], as_json: bool) -> int:
     """Print the outline of report.json."""
-    cfg = config.parse(ViewConfig, args, prog="reasonry view")
+    cfg = flags.parse(ViewConfig, args, prog="reasonry view")
     out = Output(as_json=as_json)
     report = read_report(cfg.run)
     for line in outline(report):

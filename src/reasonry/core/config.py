@@ -1,4 +1,4 @@
-"""Frozen configs: class defaults < TOML files left to right < dotted flags. Unknown keys are refused by name.
+"""Frozen configs: read from TOML, compared, hashed and dumped. Unknown keys are refused by name.
 
 A field's annotation says what changing it means for a run that already exists:
 
@@ -18,12 +18,11 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar, cast, get_args
+from typing import Annotated, Any, NamedTuple, Self, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
-from reasonry.core import help_page
 from reasonry.errors import ConfigError, nearest
 
 ConfigT = TypeVar("ConfigT", bound="Config")
@@ -115,13 +114,30 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read one TOML file.
+class TomlFile(NamedTuple):
+    """What a TOML file says, and its text, in which `from_dict` finds the line of a bad value."""
+
+    table: dict[str, Any]
+    text: str
+
+
+def read_toml_file(path: Path) -> TomlFile:
+    """Read one TOML file and keep its text.
 
     Raises:
         ConfigError: The file is missing, unreadable or not TOML (with the line).
     """
-    return _toml_table(_read_text(path), path)
+    text = _read_text(path)
+    return TomlFile(_toml_table(text, path), text)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The table of one TOML file.
+
+    Raises:
+        ConfigError: As `read_toml_file`.
+    """
+    return read_toml_file(path).table
 
 
 def _read_text(path: Path) -> str:
@@ -161,6 +177,29 @@ def from_dict(cls: type[ConfigT], values: Mapping[str, Any], *, place: str = "co
         return cls.model_validate(_with_nested_defaults(cls, values))
     except ValidationError as e:
         raise _config_error(cls, e, place=place, toml=toml) from e
+
+
+def partial_from_dict(
+    cls: type[ConfigT], values: Mapping[str, Any], *, place: str = "config", toml: str = ""
+) -> ConfigT:
+    """As `from_dict`, but top-level fields without a default may still be missing: a later layer gives them.
+
+    Reading a missing field of the result raises AttributeError.
+    """
+    values = _with_nested_defaults(cls, values)
+    try:
+        return cls.model_validate(values)
+    except ValidationError as e:
+        wrong = [error for error in e.errors() if error["type"] != "missing" or len(error["loc"]) > 1]
+        if wrong:
+            raise _config_error(cls, e, place=place, toml=toml) from e
+        missing = {error["loc"][0] for error in e.errors()}
+    given = {
+        name: TypeAdapter(field_type(field)).validate_python(values[name])
+        for name, field in cls.model_fields.items()
+        if name in values and name not in missing
+    }
+    return cls.model_construct(**given)
 
 
 def _config_error(cls: type[Config], error: ValidationError, *, place: str, toml: str) -> ConfigError:
@@ -209,12 +248,13 @@ def _line_of(keys: Sequence[str | int], toml: str) -> int | None:
     return found
 
 
-def _hint(field: FieldInfo) -> Any:
+def field_type(field: FieldInfo) -> Any:
     """The field's type with its markers and constraints, as it was written."""
     return cast("Any", Annotated)[field.annotation, *field.metadata] if field.metadata else field.annotation
 
 
-def _model_of(field: FieldInfo) -> type[Config] | None:
+def table_of(field: FieldInfo) -> type[Config] | None:
+    """The config class of a field that is a table; None for a leaf."""
     annotation = field.annotation
     return annotation if isinstance(annotation, type) and issubclass(annotation, Config) else None
 
@@ -222,7 +262,7 @@ def _model_of(field: FieldInfo) -> type[Config] | None:
 def _fields_at(cls: type[Config], keys: Sequence[str]) -> Mapping[str, FieldInfo]:
     for key in keys:
         field = cls.model_fields.get(key)
-        inner = _model_of(field) if field else None
+        inner = table_of(field) if field else None
         if inner is None:
             return {}
         cls = inner
@@ -236,190 +276,12 @@ def _with_nested_defaults(
     out = dict(values) if default is None else {**dict(default), **values}
     for name, value in values.items():
         field = cls.model_fields.get(name)
-        inner = _model_of(field) if field else None
+        inner = table_of(field) if field else None
         if field is not None and inner is not None and isinstance(value, Mapping):
             usual = field.get_default(call_default_factory=True) if default is None else getattr(default, name)
             usual = usual if isinstance(usual, Config) else None
             out[name] = _with_nested_defaults(inner, cast("Mapping[str, Any]", value), usual)
     return out
-
-
-# ---------------------------------------------------------------- command line
-
-
-def parse(
-    cls: type[ConfigT],
-    args: Sequence[str],
-    *,
-    prog: str,
-    description: str = "",
-    defaults: ConfigT | None = None,
-) -> ConfigT:
-    """Resolve a config from a command line: ``@file.toml`` tokens first, then positionals and dotted flags.
-
-    A dictionary is one flag that takes a JSON object. A value that begins with ``@`` is written ``--flag=@value``.
-
-    Args:
-        cls: The config class; its field docstrings are the help text.
-        args: Command line after the verb.
-        prog: Program and verb, for the help page.
-        description: First lines of the help page.
-        defaults: Starting values instead of the class defaults.
-
-    Raises:
-        ConfigError: A file, a flag or a value is wrong.
-        SystemExit: tyro's own, code 2 for a flag whose text is not of its type or a missing positional; 0 after
-            ``--help`` (one page) and ``--help-all`` (every flag).
-    """
-    values: dict[str, Any] = defaults.model_dump() if defaults is not None else {}
-    start: ConfigT | None = defaults
-    flags: list[str] = []
-    for arg in args:
-        if arg.startswith("@") and len(arg) > 1:
-            path = Path(arg[1:]).expanduser()
-            text = _read_text(path)
-            values = merge(values, _toml_table(text, path))
-            start = _started(cls, values, place=str(path), toml=text)
-        else:
-            flags.append(arg)
-    start = start if start is not None else _started(cls, values, place="config", toml="")
-    if "--help-all" in flags:
-        flags = ["--help"]
-    elif {"-h", "--help"} & set(flags):
-        print(help_page.page(cls, start, prog=prog, description=description or cls.__doc__ or ""))
-        raise SystemExit(0)
-    _check_names(cls, flags, prog=prog)
-    resolved, unknown = _read_flags(cls, flags, start=start, prog=prog, description=description)
-    if unknown:
-        what = "unknown flag" if unknown[0].startswith("-") else "unexpected argument"
-        raise ConfigError(f"{what} {unknown[0]!r}", place=prog, remedy=f"See {prog} --help.")
-    return from_dict(cls, resolved, place="command line")
-
-
-def _check_names(cls: type[Config], words: Sequence[str], *, prog: str) -> None:
-    """Refuse every ``--name`` that is no flag. tyro alone would take ``--0n=3`` for a positional argument."""
-    flags, positionals = ["--help"], set[str]()
-    for key, field in _leaf_fields(cls):
-        flag = f"--{key.replace('_', '-')}"
-        if _is_positional(field):
-            positionals.add(flag)
-        else:
-            flags.append(flag)
-            if field.annotation is bool:
-                table, _, name = flag[2:].rpartition(".")
-                flags.append(f"--{table}{'.' if table else ''}no-{name}")
-    for word in words:
-        if word == "--":  # what follows are positionals, by convention
-            return
-        name = word.split("=")[0]
-        if not name.startswith("--") or name.replace("_", "-") in flags:
-            continue
-        if name.replace("_", "-") in positionals:
-            remedy = "Give its value alone, without a name."
-            raise ConfigError(f"{name!r} is not a flag", place=prog, remedy=remedy)
-        hint = nearest(name.lower(), flags) or f"Flags: {', '.join(flags)}."
-        raise ConfigError(f"unknown flag {name!r}", place=prog, remedy=hint)
-
-
-def _leaf_fields(cls: type[Config], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    for name, field in cls.model_fields.items():
-        inner = _model_of(field)
-        if inner:
-            yield from _leaf_fields(inner, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", field
-
-
-def _is_positional(field: FieldInfo) -> bool:
-    import tyro
-
-    return get_args(tyro.conf.Positional[int])[1] in field.metadata
-
-
-def _started(cls: type[ConfigT], values: Mapping[str, Any], *, place: str, toml: str) -> ConfigT:
-    """The config so far. Fields without a default that only a flag or a positional will give may still be missing."""
-    values = _with_nested_defaults(cls, values)
-    try:
-        return cls.model_validate(values)
-    except ValidationError as e:
-        wrong = [error for error in e.errors() if error["type"] != "missing" or len(error["loc"]) > 1]
-        if wrong:
-            raise _config_error(cls, e, place=place, toml=toml) from e
-        missing = {error["loc"][0] for error in e.errors()}
-    given = {
-        name: TypeAdapter(_hint(field)).validate_python(values[name])
-        for name, field in cls.model_fields.items()
-        if name in values and name not in missing
-    }
-    return cls.model_construct(**given)
-
-
-def _read_flags(
-    cls: type[Config], flags: Sequence[str], *, start: Config, prog: str, description: str
-) -> tuple[dict[str, Any], list[str]]:
-    """What tyro makes of the flags: nested plain values, not validated yet, and the words it does not know.
-
-    Validation is left to `from_dict`, whose errors name the dotted key and the value, whatever the value came from.
-    """
-    import tyro
-    from tyro.constructors import (
-        ConstructorRegistry,
-        PrimitiveConstructorSpec,
-        PrimitiveTypeInfo,
-        StructConstructorSpec,
-        StructFieldSpec,
-        StructTypeInfo,
-    )
-
-    registry = ConstructorRegistry()
-
-    @registry.struct_rule
-    def config_rule(info: StructTypeInfo) -> StructConstructorSpec | None:
-        if not (isinstance(info.type, type) and issubclass(info.type, Config)):
-            return None
-        fields = tuple(
-            StructFieldSpec(name, _hint(field), getattr(info.default, name, tyro.MISSING), field.description)
-            for name, field in info.type.model_fields.items()
-        )
-
-        def gather(**values: Any) -> dict[str, Any]:
-            return values
-
-        gather.__doc__ = info.type.__doc__  # the heading of its group on the help page
-        return StructConstructorSpec(instantiate=gather, fields=fields)
-
-    @registry.primitive_rule
-    def dict_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[str, Any]] | None:
-        if info.type_origin is not dict:
-            return None
-        return PrimitiveConstructorSpec(
-            nargs=1,
-            metavar="JSON",
-            instance_from_str=lambda words: _json_object(words[0]),
-            is_instance=lambda value: isinstance(value, dict),
-            str_from_instance=lambda value: [json.dumps(value, ensure_ascii=False)],
-        )
-
-    resolved, unknown = tyro.cli(
-        cls,
-        default=start,
-        args=flags,
-        prog=prog,
-        description=description or cls.__doc__,
-        return_unknown_args=True,
-        registry=registry,
-    )
-    return cast("dict[str, Any]", resolved), unknown
-
-
-def _json_object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except RecursionError as e:
-        raise ValueError("nested too deeply") from e
-    if not isinstance(value, dict):
-        raise ValueError(f"expected a JSON object such as '{{\"key\": 1}}', got {text[:40]!r}")
-    return cast("dict[str, Any]", value)
 
 
 # ---------------------------------------------------------------- dump, hash, diff

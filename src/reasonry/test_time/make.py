@@ -38,6 +38,12 @@ def make_strategy(config: SolveConfig, sampler: Sampler, verifier: Verifier) -> 
         "min_round": config.min_round,
     }
     if config.strategy == "self-consistency":
+        if config.score != "auto":
+            raise ConfigError(
+                f"self-consistency looks at no score, and score is {config.score!r}",
+                place="score",
+                remedy="Leave it out, or choose another --strategy, such as weighted-vote.",
+            )
         return SelfConsistency(sampler, verifier, **options)
     if config.strategy == "knockout":
         if config.score == "auto" or _is_judge(config.score):

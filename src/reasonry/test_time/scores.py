@@ -54,7 +54,7 @@ class LogpScores:
         if found and all(np.isnan(scores).all() for scores in found):
             raise DataError(
                 "no sample has log-probabilities, so there is nothing to score by",
-                remedy="With an endpoint ask for them (--endpoint.logprobs true), or choose another --score.",
+                remedy="With an endpoint ask for them (--endpoint.logprobs), or choose another --score.",
             )
         return found
 

@@ -51,8 +51,8 @@ def load_pretrained(
     options: ModelConfig | None = None,
     *,
     auto_class: AutoClass,
+    if_incomplete: str,
     why: str = "to run a local model",
-    if_incomplete: str = "Were all its files copied?",
 ) -> LoadedModel:
     """Load a model and its tokenizer with one of transformers' auto classes.
 
@@ -60,8 +60,8 @@ def load_pretrained(
         name: Hub id, local folder or packaged alias.
         options: Dtype, device, revision, trust.
         auto_class: Name of the auto class, which decides the model's head.
-        why: Ends the error that torch or transformers is not installed.
         if_incomplete: Remedy to show when the weights lack tensors of that class, such as those of its head.
+        why: What torch and transformers are needed for, shown when they are not installed.
 
     Raises:
         ConfigError: Unknown model.
