@@ -610,7 +610,7 @@ WRONG: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "unknown reward model": (("--score", "reward:./nowhere", "--strategy", "best-of-n"), ("'./nowhere'",)),
     "log-probabilities of an endpoint that is not asked for them": (
         ("--strategy", "best-of-n", "--endpoint.base-url", "http://127.0.0.1:9/v1"),
-        ("endpoint.logprobs", "--endpoint.logprobs true"),
+        ("endpoint.logprobs", "(--endpoint.logprobs)"),
     ),
     "controller": (("--strategy", "self-correct", "--correction.controller", "ucb2"), ("ucb2", "'ucb1'")),
     "experts": (("--strategy", "self-correct", "--correction.experts", "prompst"), ("Did you mean 'prompts'?",)),

@@ -296,6 +296,15 @@ def test_ties_fall_uniformly_over_seeds_and_the_same_way_for_one_seed() -> None:
     assert first == again and first.was_tied and first.weights == {"x": 2, "y": 2}
 
 
+@pytest.mark.parametrize("cls", [SelfConsistency, BestOfN, SoftBestOfN, KnockoutVote])
+def test_the_ties_of_different_questions_fall_independently(cls: Any) -> None:
+    questions = [Problem(f"p{i}", "q", "x") for i in range(200)]
+    sampler = ScriptedSampler({p.id: ["x", "y"] for p in questions})
+    score: Any = {} if cls is SelfConsistency else {"score": by_table(x=1.0, y=1.0)}
+    num_right = sum(r.grade == "right" for r in cls(sampler, "exact", n=2, **score).run_batch(questions))
+    assert 70 < num_right < 130  # 100 expected, 4 standard deviations are 28
+
+
 @pytest.mark.parametrize("cls", [SelfConsistency, *SCORED])
 def test_when_everything_ties_some_answer_is_given_and_the_tie_is_told(cls: Any) -> None:
     found = []

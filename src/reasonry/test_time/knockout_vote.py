@@ -102,7 +102,11 @@ class KnockoutVote(Strategy):
 
 
 def _wins_of(judge: PairwiseJudge) -> Compare:
-    return lambda pairs: judge.compare(pairs).wins.tolist()
+    def compare(pairs: Sequence[Pair]) -> list[float]:
+        found = judge.compare(pairs)
+        return np.where(found.is_read, found.wins, np.nan).tolist()
+
+    return compare
 
 
 def check_comparisons(rows: Sequence[Row], path: Path) -> None:

@@ -72,7 +72,7 @@ def _score(config: SolveConfig, sampler: Sampler) -> ScoreBy:
                 raise ConfigError(
                     f"{config.strategy} by log-probabilities, which the endpoint is not asked for",
                     place="endpoint.logprobs",
-                    remedy="Ask for them (--endpoint.logprobs true), or choose another --score.",
+                    remedy="Ask for them (--endpoint.logprobs), or choose another --score.",
                 )
             return "logp"
         case "verifier":

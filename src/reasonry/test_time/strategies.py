@@ -48,8 +48,10 @@ from reasonry.test_time.stopping import Decision, Rule, fixed, make_rule
 Ask = str | Problem | Sequence[Message] | Question
 ScoreBy = Literal["logp", "verifier"] | Scorer | Scores | Callable[..., float]
 
+DEFAULT_N = 8
+"""Samples per question, when nothing is said."""
 MAX_N = 64
-"""Most samples per question of a rule that is given by name."""
+"""Most samples per question of an early stop that is given by name, when nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,8 @@ class Strategy(ABC):
     Args:
         sampler: Draws the samples.
         verifier: Finds answers in replies: a name such as ``number`` or ``regex:PATTERN``, or a `Verifier`.
-        n: Samples per question, when ``stop`` does not say.
-        stop: A stopping rule or its name (``certify:0.05``, at most ``MAX_N`` samples); only a plain vote may stop
+        n: Samples per question, with an early stop the most of them; not needed with a rule, which says it itself.
+        stop: A stopping rule or its name, such as ``certify:0.05``; only a plain vote may stop
             early, because every other rule needs the whole pool.
         score: What selection goes by; see `scores`.
         seed: Root of the tie-breaks.
@@ -137,7 +139,7 @@ class Strategy(ABC):
         sampler: Sampler,
         verifier: str | Verifier = "number",
         *,
-        n: int = 8,
+        n: int | None = None,
         stop: str | Rule | None = None,
         score: ScoreBy = "logp",
         seed: int = 0,
@@ -146,7 +148,10 @@ class Strategy(ABC):
     ) -> None:
         self.sampler = sampler
         self.verifier = make_verifier(verifier) if isinstance(verifier, str) else verifier
-        self.rule = fixed(n) if stop is None else make_rule(stop, max_n=MAX_N) if isinstance(stop, str) else stop
+        if stop is None or stop == "fixed":
+            self.rule = fixed(DEFAULT_N if n is None else n)
+        else:
+            self.rule = make_rule(stop, max_n=MAX_N if n is None else n) if isinstance(stop, str) else stop
         if self.scored and self.rule.name != "fixed":
             raise ConfigError(
                 f"{self.name} with the stopping rule {self.rule.name!r}",

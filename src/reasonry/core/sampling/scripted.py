@@ -96,7 +96,12 @@ class SimulatedSolver(ScriptedSampler):
         try:
             oracle = self._oracle[request.id]
         except KeyError as e:
-            raise DataError(f"no oracle answer for problem {request.id!r}", place="scripted sampler") from e
+            raise DataError(
+                f"no oracle answer for problem {request.id!r}",
+                place="scripted sampler",
+                remedy="The simulated solver answers the task's own problems only; to judge, name another model or "
+                "score by the verifier.",
+            ) from e
         answer = ""
         u = float(seeds.uniforms(self._seed, "scripted", request.id, index, num=1)[0])
         law = self._laws.get(oracle)
