@@ -6,7 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+# A deadline is a timed test: on a machine that does other work too it fails for no reason of ours.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 # Nothing in the tests may reach a hub; a test that needs one is wrong.
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Tiny models lose more to threads waiting for each other than they gain; two test processes use two cores.

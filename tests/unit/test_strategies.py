@@ -274,7 +274,8 @@ def test_a_rule_by_name_may_take_as_many_samples_as_the_documentation_says() -> 
     result = SelfConsistency(scripted("x", "y"), "exact", stop="certify:0.05").run("q")
     assert result.num_used == MAX_N == 64 and result.verdict == "budget_exhausted" and result.was_tied
     assert SelfConsistency(scripted("x", "y"), "exact", stop=stopping.fixed(3)).run("q").num_used == 3
-    assert SelfConsistency(scripted("x", "y"), "exact", stop="fixed").run("q").num_used == 64
+    assert SelfConsistency(scripted("x", "y"), "exact", stop="fixed").run("q").num_used == 8
+    assert SelfConsistency(scripted("x", "y"), "exact", n=5, stop="certify:0.05").run("q").num_used == 5
 
 
 @pytest.mark.parametrize("cls", SCORED)
