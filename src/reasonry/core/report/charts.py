@@ -77,6 +77,7 @@ def curve_chart(
     write_interval, interval = interval_line(y_format)
     near: Spec = {"type": "point", "on": "pointermove", "nearest": True, "clear": "pointerout"}
     pointed_at: Spec = {"param": "near", "empty": False}
+    alone: Spec = {"test": "datum.alone === true"}  # a single point has no line: it must show itself
     layers.append(
         {
             "mark": {"type": "point", "filled": True},
@@ -84,10 +85,10 @@ def curve_chart(
             "encoding": {
                 **where,
                 "opacity": {
-                    "condition": {**pointed_at, "value": 1},
+                    "condition": [{**pointed_at, "value": 1}, {**alone, "value": 1}],
                     "value": 1 if len(positions) <= _MAX_DOTTED else 0,
                 },
-                "size": {"condition": {**pointed_at, "value": 120}, "value": 28},
+                "size": {"condition": [{**pointed_at, "value": 120}, {**alone, "value": 70}], "value": 28},
                 "tooltip": [
                     words("series", "series"),
                     figure("x", x_title, ""),
@@ -232,6 +233,8 @@ def _positions(positions: Sequence[float], title: str, *, log_x: bool) -> Spec:
 
 def _curve_row(s: Series, i: int) -> Spec:
     row: Spec = {"series": s.name, "x": s.x[i], "y": s.y[i]}
+    if len(s.x) == 1:
+        row["alone"] = True
     if s.low is not None and s.high is not None:
         row |= {"low": s.low[i], "high": s.high[i]}
     return row

@@ -10,7 +10,7 @@ import numpy as np
 
 from reasonry.core import jsonl
 from reasonry.core.claims import Measurement
-from reasonry.test_time.claims.runs import demo_config
+from reasonry.test_time.claims.runs import demo_config, run_folder
 from reasonry.test_time.planner.pilot import make_pilot
 from reasonry.test_time.planner.plan import plan
 from reasonry.test_time.planner.records import Prediction
@@ -31,7 +31,7 @@ def pilot_misses(
     bon@k for each k of ``ks``, some beyond the pilot's size.
     """
     config = demo_config(seed=seed, num_problems=num_problems, n=n)
-    solved = solve(config.with_(run=Path(folder)) if folder else config)
+    solved = solve(config.with_(run=run_folder("plan-agreement", config, folder)))
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "pilot.jsonl"
         jsonl.write(path, [row for row in solved.rows if row["index"] < num_pilot])

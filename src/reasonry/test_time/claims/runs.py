@@ -45,10 +45,15 @@ def demo_config(*, seed: int = 0, num_problems: int = 48, n: int = 16) -> SolveC
     )
 
 
+def run_folder(claim: str, config: SolveConfig, folder: str) -> Path:
+    """The given run directory, or one of the claim's own: a run that has more samples cannot shrink."""
+    return Path(folder) if folder else Path("runs", "claims", f"{claim}-{config.limit}x{config.n}-seed{config.seed}")
+
+
 def voting_gain(*, num_problems: int, n: int, seed: int, folder: str = "") -> Measurement:
     """maj@n minus the accuracy of one sample, embedded model on embedded problems; paired over problems."""
     config = demo_config(seed=seed, num_problems=num_problems, n=n)
-    solved = solve(config.with_(run=Path(folder)) if folder else config)
+    solved = solve(config.with_(run=run_folder("voting-gain", config, folder)))
     gains = [pool_gain(pool) for pool in solved.pools.values()]
     found = bootstrap(np.array(gains), lambda gain_RP: gain_RP.mean(axis=1), seed=seed, vectorized=True)
     return Measurement(
