@@ -50,7 +50,12 @@ METHODS: tuple[Method, ...] = (
 
 VERBS: tuple[Verb, ...] = (
     Verb("demo", "reasonry.cli.demo:main", "", "the main job on an embedded model: no account, no network, CPU"),
-    Verb("solve", "reasonry.cli.solve:main", "TASK", "sample, vote, verify; exact curves over the samples"),
+    Verb(
+        "solve",
+        "reasonry.cli.solve:main",
+        "TASK",
+        "sample many, choose one, verify; stop early; exact curves",
+    ),
     Verb("plan", "reasonry.cli.plan:main", "PILOT", "how many samples it takes: needed n, tokens, cost, ceilings"),
     Verb("curve", "reasonry.cli.curve:main", "SAMPLES", "maj@k, bon@k, weighted@k, pass@k of samples you have"),
     Verb("data", "reasonry.cli.data:main", "make|check", "make problems, or check a data file line by line"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from pydantic.fields import FieldInfo
 
@@ -77,7 +77,7 @@ def _check_names(cls: type[Config], words: Sequence[str], *, prog: str) -> None:
     flags, positionals = ["--help"], set[str]()
     for key, field in _leaf_fields(cls):
         flag = f"--{key.replace('_', '-')}"
-        if _is_positional(field):
+        if help_page.is_positional(field):
             positionals.add(flag)
         else:
             flags.append(flag)
@@ -104,12 +104,6 @@ def _leaf_fields(cls: type[Config], prefix: str = "") -> Iterator[tuple[str, Fie
             yield from _leaf_fields(inner, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", field
-
-
-def _is_positional(field: FieldInfo) -> bool:
-    import tyro
-
-    return get_args(tyro.conf.Positional[int])[1] in field.metadata
 
 
 def _read_flags(

@@ -20,8 +20,8 @@ _LEFT = 26
 
 def page(cls: type[BaseModel], defaults: BaseModel, *, prog: str, description: str) -> str:
     """The help page of a config class."""
-    positional = [(name, f) for name, f in cls.model_fields.items() if _is_positional(f)]
-    flags = [(name, f) for name, f in cls.model_fields.items() if not _is_positional(f)]
+    positional = [(name, f) for name, f in cls.model_fields.items() if is_positional(f)]
+    flags = [(name, f) for name, f in cls.model_fields.items() if not is_positional(f)]
     groups = [(name, f) for name, f in flags if isinstance(getattr(defaults, name, None), BaseModel)]
     plain = [(name, f) for name, f in flags if not isinstance(getattr(defaults, name, None), BaseModel)]
     usage = " ".join([prog, *(f"[{n.upper()}]" if not f.is_required() else n.upper() for n, f in positional)])
@@ -46,7 +46,8 @@ def page(cls: type[BaseModel], defaults: BaseModel, *, prog: str, description: s
     return "\n".join(lines)
 
 
-def _is_positional(field: FieldInfo) -> bool:
+def is_positional(field: FieldInfo) -> bool:
+    """Whether the field is given by its place on the command line."""
     import tyro
 
     return get_args(tyro.conf.Positional[int])[1] in field.metadata
