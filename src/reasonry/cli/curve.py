@@ -18,15 +18,9 @@ def main(args: Sequence[str], as_json: bool) -> int:
     from reasonry.test_time.curve.run import draw_curves, results_json
 
     out = Output(as_json=as_json)
-    commands: list[str] = []
-
-    def opened(run, determinism):
-        out.run_opened(run, determinism)
-        commands.append(run.command)
-
-    drawn = draw_curves(cfg, say=out.aside, open_run=opened)
-    paths = write_report(drawn.folder, build_report(drawn, cfg, command=commands[0]))
+    drawn = draw_curves(cfg, say=out.aside, open_run=out.run_opened)
+    paths = write_report(drawn.folder, build_report(drawn, cfg, command=out.command))
     out.table(title_of(drawn), *table_of(drawn))
-    out.run_finished(paths.html, commands[0])
+    out.run_finished(paths.html, out.command)
     out.result({"run": str(drawn.folder), "report": str(paths.html), **results_json(drawn, cfg)})
     return 0

@@ -15,6 +15,7 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
+        self.command = ""
         self._people = sys.stderr if as_json else sys.stdout
 
     def line(self, text: str = "") -> None:
@@ -44,7 +45,8 @@ class Output:
         self._people.flush()
 
     def run_opened(self, run: Run, determinism: str) -> None:
-        """First line of a run."""
+        """First line of a run; ``command`` is then the one that continues or repeats it."""
+        self.command = run.command
         self.line(f"run {run.folder} ({run.state})  seed {run.seed}  determinism {determinism}")
 
     def run_finished(self, report: object, command: str) -> None:

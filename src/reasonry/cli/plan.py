@@ -18,16 +18,10 @@ def main(args: Sequence[str], as_json: bool) -> int:
     from reasonry.test_time.planner.run import plan_file, summary_json
 
     out = Output(as_json=as_json)
-    commands: list[str] = []
-
-    def opened(run, determinism):
-        out.run_opened(run, determinism)
-        commands.append(run.command)
-
-    planned = plan_file(cfg, open_run=opened)
-    paths = write_report(planned.folder, build_report(planned, command=commands[0]))
+    planned = plan_file(cfg, open_run=out.run_opened)
+    paths = write_report(planned.folder, build_report(planned, command=out.command))
     for line in summary_lines(planned):
         out.line(line)
-    out.run_finished(paths.html, commands[0])
+    out.run_finished(paths.html, out.command)
     out.result({"run": str(planned.folder), "report": str(paths.html), **summary_json(planned)})
     return 0

@@ -18,16 +18,10 @@ def main(args: Sequence[str], as_json: bool) -> int:
     from reasonry.test_time.run import results_json, solve
 
     out = Output(as_json=as_json)
-    commands: list[str] = []
-
-    def opened(run, determinism):
-        out.run_opened(run, determinism)
-        commands.append(run.command)
-
-    solved = solve(cfg, say=out.aside, open_run=opened)
-    paths = write_report(solved.folder, build_report(solved, cfg, command=commands[0]))
+    solved = solve(cfg, say=out.aside, open_run=out.run_opened)
+    paths = write_report(solved.folder, build_report(solved, cfg, command=out.command))
     for line in summary_lines(solved):
         out.line(line)
-    out.run_finished(paths.html, commands[0])
+    out.run_finished(paths.html, out.command)
     out.result({"run": str(solved.folder), "report": str(paths.html), **results_json(solved), "costs": solved.costs})
     return 0

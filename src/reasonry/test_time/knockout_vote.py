@@ -15,7 +15,7 @@ from reasonry.core.sampling import Sampler
 from reasonry.core.scoring import Pair, PairwiseJudge, check_scores
 from reasonry.core.verify import Verifier
 from reasonry.errors import DataError
-from reasonry.test_time.knockout import Knockout
+from reasonry.test_time.knockout import Knockout, play
 from reasonry.test_time.pool import Pool, Row, Store, check_kept
 from reasonry.test_time.selection import Choice
 from reasonry.test_time.strategies import Result, Strategy
@@ -60,21 +60,18 @@ class KnockoutVote(Strategy):
         self.comparisons, self._finished = store, finished
 
     def choose(self, answers: Sequence[str | None], scores: NDArray[np.float64], *, rng: np.random.Generator) -> Choice:
-        """Not used: a tournament is a talk with a judge, see `select`."""
-        raise NotImplementedError
+        """A tournament in which the higher score wins."""
+        return play(answers, lambda i, j: _higher(scores[i], scores[j]), rng=rng)
 
     def select(self, pools: Sequence[Pool]) -> list[Result]:
-        """Play all tournaments, round by round."""
+        """Play all tournaments; with a judge round by round, so that the matches of a round are judged together."""
+        if self._compare is None:
+            return super().select(pools)
         games: list[Knockout] = []
         for pool in pools:
             rng = seeds.stream(self.seed, "tie", pool.question.id)
             games.append(Knockout(pool.num_used, rng=rng, answers=[r["answer"] for r in pool.used]))
-        if self._compare is None:
-            for scores_N, game in zip(self.scores.of(pools), games, strict=True):
-                while pairs := game.pairs():
-                    game.settle([_higher(scores_N[first], scores_N[second]) for first, second in pairs])
-        else:
-            self._talk(pools, games, self._compare)
+        self._talk(pools, games, self._compare)
         return [self._result(p, g.choice()) for p, g in zip(pools, games, strict=True)]
 
     def _talk(self, pools: Sequence[Pool], games: Sequence[Knockout], compare: Compare) -> None:

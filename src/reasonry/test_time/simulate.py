@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Literal, overload
@@ -46,7 +47,7 @@ _BLOCK = 64
 _MAX_BLOCKS = 1 << 14  # held at once; a block is made again when it is asked for again
 
 
-class _Simulated:
+class _Simulated(ABC):
     """Draws answer numbers in blocks; what is said for a number is the subclass's business."""
 
     def __init__(self, *, seed: int) -> None:
@@ -59,13 +60,13 @@ class _Simulated:
         """A named stream per prompt: order and batches do not matter."""
         return "sample-stable"
 
+    @abstractmethod
     def picks(self, prompt: str, start: int, num: int) -> list[int]:
         """Answer numbers of samples ``start .. start + num - 1`` of a prompt."""
-        raise NotImplementedError
 
+    @abstractmethod
     def say(self, prompt: str, pick: int) -> tuple[str, int]:
         """The reply for answer number ``pick`` and its length in tokens."""
-        raise NotImplementedError
 
     def pick(self, prompt: str, index: int) -> int:
         """Answer number of one sample."""

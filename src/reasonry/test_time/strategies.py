@@ -25,7 +25,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -356,11 +356,13 @@ def scores_of(score: ScoreBy) -> Scores:
         return OracleScores()
     if isinstance(score, str):
         raise ConfigError(f"unknown score {score!r}", place="score", remedy="Give logp, verifier, or a scorer.")
+    # Not isinstance: before Python 3.12 it reads every property of a protocol, and a lazy scorer would load its model.
     if hasattr(score, "of"):
-        return score  # type: ignore[return-value]
+        return cast("Scores", score)
     if hasattr(score, "score"):
-        return ModelScores(score)  # type: ignore[arg-type]
-    return ModelScores(CallableScorer(score, name=getattr(score, "__name__", "function")))  # type: ignore[arg-type]
+        return ModelScores(cast("Scorer", score))
+    function = cast("Callable[..., float]", score)
+    return ModelScores(CallableScorer(function, name=getattr(function, "__name__", "function")))
 
 
 def _position(settled: tuple[int, Pool]) -> int:

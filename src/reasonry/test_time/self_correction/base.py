@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
 
@@ -15,7 +16,7 @@ from reasonry.errors import ConfigError, DataError
 FloatArray = NDArray[np.float64]
 
 
-class Controller:
+class Controller(ABC):
     """Chooses arms and learns from rewards in [0, 1].
 
     Args:
@@ -48,9 +49,9 @@ class Controller:
 
     # ------------------------------------------------------------ the rule
 
+    @abstractmethod
     def probs(self) -> FloatArray | None:
         """Shape ``(K,)``: the chances of the next choice; None where they have no closed form."""
-        raise NotImplementedError
 
     def choose(self, rng: np.random.Generator) -> int:
         """The next arm. A rule that leaves nothing to chance draws nothing."""
@@ -98,7 +99,8 @@ class Controller:
         return arm, float(probs[arm])
 
     def _learn(self, arm: int, reward: float, prob: float | None) -> None:
-        """What a rule remembers beyond counts and sums."""
+        """What a rule remembers beyond counts and sums; most remember nothing."""
+        return
 
     # ------------------------------------------------------------ for the rules
 
