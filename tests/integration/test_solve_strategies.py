@@ -3,142 +3,37 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 from tests.judging_solver import JudgingSolver
+from tests.solve_calls import (
+    BASE,
+    BY_SCORE,
+    CORRECTING,
+    EARLY,
+    FIXED,
+    PROBLEM_KEYS,
+    RESULT_KEYS,
+    STRATEGIES,
+    Call,
+    rows_of,
+    snapshot,
+)
 
-from reasonry.cli.main import main
-from reasonry.core import environment, jsonl
+from reasonry.core import jsonl
 from reasonry.core.messages import user
-from reasonry.core.sampling import Request, SamplingConfig, ScriptedConfig
+from reasonry.core.sampling import Request, ScriptedConfig
 from reasonry.core.sampling.scripted import ScriptedSampler
 from reasonry.core.task import Problem
 from reasonry.tasks import load_task
-from reasonry.test_time.config import CorrectionConfig, SolveConfig
-from reasonry.test_time.pool import canonical
+from reasonry.test_time.config import SolveConfig
 from reasonry.test_time.run import solve
-
-BASE = ("solve", "word-problems:1-2", "--model", "scripted")
-STOPS = (
-    "curtail",
-    "certify:0.3",
-    "certify:0.3:7",
-    "beta:0.8",
-    "doubling:0.6",
-    "window:2",
-    "martingale:0.4",
-    "group-sequential:0.4",
-)
-BY_SCORE = ("best-of-n", "weighted-vote", "best-then-vote", "soft-best-of-n", "knockout")
-STRATEGIES: dict[str, tuple[str, ...]] = {
-    "vote": (),
-    **{f"vote, {stop}": ("--stop", stop) for stop in STOPS},
-    **{f"{name} by an oracle": ("--strategy", name, "--score", "verifier") for name in BY_SCORE},
-    **{f"{name} by a judge": ("--strategy", name, "--score", "judge") for name in BY_SCORE},
-    "knockout": ("--strategy", "knockout"),
-    "weighted-vote, rank": ("--strategy", "weighted-vote", "--score", "judge", "--selection.transform", "rank"),
-    "best-then-vote of 2": ("--strategy", "best-then-vote", "--score", "judge", "--selection.top", "2"),
-    "self-correct": ("--strategy", "self-correct"),
-    "self-correct, last": ("--strategy", "self-correct", "--correction.output", "last"),
-    "self-correct by a judge": ("--strategy", "self-correct", "--score", "judge", "--correction.stop-at", "0.9"),
-    "self-correct, one expert": (
-        "--strategy", "self-correct", "--correction.experts", "single", "--correction.controller", "exp3",
-        "--correction.feedback", "none", "--correction.max-tok", "30",
-    ),
-}  # fmt: skip
-EARLY = [name for name in STRATEGIES if name.startswith("vote, ")]
-CORRECTING = [name for name in STRATEGIES if name.startswith("self-correct")]
-FIXED = [name for name in STRATEGIES if name not in EARLY and name not in CORRECTING]
-
-GROWING = ["vote", "best-of-n by a judge", "knockout", "soft-best-of-n by an oracle"]
-GROWING += [name for name in EARLY if "group-sequential" not in name]
-RESULT_KEYS = {
-    "task", "source", "strategy", "stop", "num_problems", "num_samples", "samples", "parse_rate", "answers", "accuracy",
-    "mean_n", "p95_n", "mean_drawn", "verdicts", "votes", "vote_accuracy", "num_ties", "num_completion_tok", "curves",
-    "replays", "warnings", "per_problem",
-}  # fmt: skip
-PROBLEM_KEYS = {"answer", "grade", "weights", "num_abstain", "num_used", "num_drawn", "verdict", "log_e_nats"}
-KEPT = ("samples.jsonl", "scores.jsonl", "comparisons.jsonl", "attempts.jsonl", "prompts.json", "results.json")
-
-
-ENVIRONMENT = {"versions": environment.versions(), "source_commit": environment.source_commit()}
-
-
-class Done(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        assert self.code == 0, self.err
-        return json.loads(self.out)
-
-
-Call = Callable[..., Done]
-
-
-@pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[ScriptedSampler]:
-    """The samplers that commands have made; each can judge, too."""
-    samplers: list[ScriptedSampler] = []
-
-    def make(model: str, config: Any, *, seed: int, scripted: ScriptedConfig, problems: Any, **rest: Any) -> Any:
-        assert model == "scripted"
-        samplers.append(JudgingSolver(problems, scripted, seed=seed))
-        return samplers[-1]
-
-    monkeypatch.setattr("reasonry.test_time.run.make_sampler", make)
-    monkeypatch.setattr("reasonry.test_time.self_correction.pools.make_sampler", make)
-    return samplers
-
-
-@pytest.fixture
-def call(
-    tmp_path: Path, made: list[ScriptedSampler], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Call:
-    """A command in this process, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    for name, value in ENVIRONMENT.items():  # half of a small run's time goes into asking for it
-        monkeypatch.setattr(f"reasonry.core.environment.{name}", lambda value=value: value)
-
-    def run(*args: object) -> Done:
-        capsys.readouterr()
-        try:
-            code = main([str(a) for a in args])
-        except SystemExit as e:  # the flag parser's own
-            code = int(e.code or 0)
-        return Done(code, *capsys.readouterr())
-
-    return run
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file() and p.name != ".lock"}
-
-
-def kept(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in KEPT if (folder / name).exists()}
-
-
-def rows_of(run: Path) -> dict[str, list[dict[str, Any]]]:
-    pools: dict[str, list[dict[str, Any]]] = {}
-    for row in jsonl.read(run / "samples.jsonl"):
-        pools.setdefault(row["id"], []).append(row)
-    return pools
-
 
 # ---------------------------------------------------------------- what is found
 
@@ -298,242 +193,6 @@ def test_experts_of_a_file_are_asked(call: Call, tmp_path: Path) -> None:
                 "--correction.controller", "round-robin", "--run", "r")  # fmt: skip
     assert done.code == 0, done.err
     assert {r["expert"] for pool in rows_of(tmp_path / "r").values() for r in pool} == {"hasty", "careful"}
-
-
-# ---------------------------------------------------------------- again, and larger
-
-
-@pytest.mark.parametrize("name", STRATEGIES)
-def test_a_finished_run_again_changes_no_file_and_asks_nobody(
-    call: Call, tmp_path: Path, made: list[ScriptedSampler], name: str
-) -> None:
-    args = (*BASE, "--limit", "5", "--n", "6", *STRATEGIES[name], "--run", "r")
-    first = call(*args)
-    assert first.code == 0, first.err
-    before = snapshot(tmp_path / "r")
-    made.clear()
-    again = call(*args)
-    assert again.code == 0 and again.out.splitlines()[0].startswith("run r (continued)  seed 0")
-    assert again.out.splitlines()[1:] == first.out.splitlines()[1:]
-    assert snapshot(tmp_path / "r") == before
-    assert sum(s.stats.num_completions for s in made) == 0
-    if name not in CORRECTING:
-        assert made == [], "no model is loaded to say what is known"
-
-
-@pytest.mark.parametrize("name", GROWING)
-def test_a_run_that_grows_ends_as_one_of_that_size(call: Call, tmp_path: Path, name: str) -> None:
-    args = (*BASE, *STRATEGIES[name])
-    for limit, n, state in ((3, 5, "new"), (5, 9, "extended")):
-        done = call(*args, "--limit", limit, "--n", n, "--run", "grown")
-        assert done.code == 0 and f"({state})" in done.out, done.err
-    assert call(*args, "--limit", "5", "--n", "9", "--run", "whole").code == 0
-    for file in ("samples.jsonl", "results.json", "prompts.json", "run.json"):
-        assert (tmp_path / "grown" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), file
-
-
-@pytest.mark.parametrize(("name", "sizes"), [
-    ("self-correct", ((4, 3), (6, 3))),
-    ("self-correct", ((4, 3), (4, 6))),
-    ("vote, group-sequential:0.4", ((4, 3), (4, 6))),
-])  # fmt: skip
-def test_a_run_that_cannot_grow_says_so_and_stays_as_it_was(
-    call: Call, tmp_path: Path, name: str, sizes: tuple[tuple[int, int], tuple[int, int]]
-) -> None:
-    args = (*BASE, *STRATEGIES[name], "--scripted.accuracy", "0.2", "--run", "r")
-    (limit, n), (new_limit, new_n) = sizes
-    assert call(*args, "--limit", limit, "--n", n).code == 0
-    before = snapshot(tmp_path / "r")
-    refused = call(*args, "--limit", new_limit, "--n", new_n)
-    assert refused.code == 2 and f"n = {n} and limit = {limit}" in refused.err and "another --run" in refused.err
-    assert snapshot(tmp_path / "r") == before
-    assert call(*args, "--limit", limit, "--n", n).code == 0, "the old size still works"
-    assert snapshot(tmp_path / "r") == before
-
-
-def test_a_group_sequential_run_may_have_more_problems(call: Call) -> None:
-    args = (*BASE, *STRATEGIES["vote, group-sequential:0.4"], "--n", "6", "--run", "r")
-    assert call(*args, "--limit", "3").code == 0 and "(extended)" in call(*args, "--limit", "5").out
-
-
-def test_another_strategy_does_not_continue_a_run(call: Call, tmp_path: Path) -> None:
-    args = (*BASE, "--limit", "3", "--n", "4", "--run", "r")
-    call(*args)
-    before = snapshot(tmp_path / "r")
-    for changes in (("--stop", "curtail"), ("--strategy", "best-of-n", "--score", "verifier"), ("--min-round", "2")):
-        refused = call(*args, *changes)
-        assert refused.code == 2 and "holds another config" in refused.err
-    assert snapshot(tmp_path / "r") == before
-
-
-@pytest.mark.parametrize("name", ["best-of-n by a judge", "knockout", "self-correct by a judge", "vote, certify:0.3"])
-def test_a_torn_last_line_is_dropped_aloud_and_made_again(call: Call, tmp_path: Path, name: str) -> None:
-    args = (*BASE, "--limit", "4", "--n", "6", *STRATEGIES[name])
-    assert call(*args, "--run", "whole").code == 0
-    assert call(*args, "--run", "r").code == 0
-    file = next(f for f in ("scores.jsonl", "comparisons.jsonl", "attempts.jsonl", "samples.jsonl")
-                if (tmp_path / "r" / f).exists())  # fmt: skip
-    lines = (tmp_path / "r" / file).read_bytes().splitlines(keepends=True)
-    (tmp_path / "r" / file).write_bytes(b"".join(lines[:2]) + lines[2][:-9])
-    again = call(*args, "--run", "r")
-    assert again.code == 0 and f"dropped a torn last line of {len(lines[2]) - 9} bytes from {file}" in again.err
-    assert again.out.startswith("run r (continued)") and again.out.count("run r (") == 1
-    assert kept(tmp_path / "r") == kept(tmp_path / "whole")
-
-
-class Interrupting(JudgingSolver):
-    """The user presses Ctrl-C while the sample or verdict with this number is made."""
-
-    def __init__(self, *args: Any, at: int, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.at = at
-
-    def answer(self, request: Request, index: int) -> str:
-        self.at -= 1
-        if self.at == 0:
-            os.kill(os.getpid(), signal.SIGINT)
-        return super().answer(request, index)
-
-
-@pytest.mark.parametrize(("name", "at", "what"), [
-    ("vote, certify:0.3", 7, "problems"),
-    ("best-of-n by a judge", 30, "scores"),
-    ("knockout", 40, "comparisons"),
-    ("self-correct", 9, "problems"),
-])  # fmt: skip
-def test_ctrl_c_keeps_what_is_finished_in_every_stretch_of_work(
-    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, at: int, what: str
-) -> None:
-    args = (*BASE, "--limit", "4", "--n", "6", *STRATEGIES[name])
-    assert call(*args, "--run", "whole").code == 0
-
-    def interrupting(model: str, config: Any, *, seed: int, scripted: Any, problems: Any, **rest: Any) -> Any:
-        return Interrupting(problems, scripted, seed=seed, at=at)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("reasonry.test_time.run.make_sampler", interrupting)
-        patch.setattr("reasonry.test_time.self_correction.pools.make_sampler", interrupting)
-        stopped = call(*args, "--run", "r")
-    assert stopped.code == 130 and f"stopped on request; finished {what} are kept" in stopped.err, stopped
-    assert not (tmp_path / "r/results.json").exists()
-    assert call(*args, "--run", "r").code == 0
-    assert kept(tmp_path / "r") == kept(tmp_path / "whole")
-
-
-LOGS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
-    "vote": ({}, ("samples.jsonl",)),
-    "certified vote": ({"stop": "certify:0.5", "n": 8, "min_round": 2}, ("samples.jsonl",)),
-    "best of n": ({"strategy": "best-of-n", "score": "judge"}, ("samples.jsonl", "scores.jsonl")),
-    "knockout": ({"strategy": "knockout"}, ("samples.jsonl", "comparisons.jsonl")),
-    "self-correction": ({"strategy": "self-correct"}, ("attempts.jsonl",)),
-    "self-correction by a judge": ({"strategy": "self-correct", "score": "judge"}, ("attempts.jsonl",)),
-}
-
-
-@pytest.mark.parametrize("kind", LOGS)
-def test_a_run_goes_on_from_every_row_whole_or_torn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """What a kill leaves: the logs before as they ended, this one up to some byte, and none of those after it."""
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setattr(f"reasonry.core.environment.{name}", lambda value=value: value)
-    problems = load_task("word-problems:1-2", num=3, seed=0).problems
-    options, names = LOGS[kind]
-    config = SolveConfig(task="word-problems:1-2", model="scripted", limit=3, **{"n": 4, **options})
-    logs: dict[str, bytes] = {}
-
-    def noted(path: Path, order: Any) -> Any:
-        """The logs as they were written: the samples are put into order at the end."""
-        if not logs:
-            logs.update({name: (path.parent / name).read_bytes() for name in names})
-        return canonical(path, order)
-
-    def run(folder: Path) -> JudgingSolver:
-        sampler = JudgingSolver(problems, ScriptedConfig(accuracy=0.3), seed=0)
-        solve(config.with_(run=folder), sampler=sampler)
-        return sampler
-
-    monkeypatch.setattr("reasonry.test_time.run.canonical", noted)
-    monkeypatch.setattr(os, "fsync", lambda fd: None)  # hundreds of runs; nothing here cuts the power
-    run(tmp_path / "whole")
-    begun = {"config.toml", "run.json", "env.json", "prompts.json"}
-    for at, name in enumerate(names):
-        lines = logs[name].splitlines(keepends=True)
-        assert len(lines) >= 4
-        for num in range(len(lines)):
-            for num_torn_bytes in (0, len(lines[num]) // 2, len(lines[num]) - 1):
-                folder = tmp_path / "killed"
-                shutil.copytree(tmp_path / "whole", folder, ignore=lambda _, all_: set(all_) - begun)
-                for before in names[:at]:
-                    (folder / before).write_bytes(logs[before])
-                (folder / name).write_bytes(b"".join(lines[:num]) + lines[num][:num_torn_bytes])
-                run(folder)
-                # A last row that lacks only its newline is whole: it is not written again, and so not closed.
-                found, wanted = ({n: b.rstrip() for n, b in kept(f).items()} for f in (folder, tmp_path / "whole"))
-                assert found == wanted, (name, num, num_torn_bytes)
-                shutil.rmtree(folder)
-
-
-BAD_LINES: dict[str, tuple[str, str, str]] = {
-    "a score in words": ("best-of-n by a judge", "scores.jsonl", '{"id": "ID", "index": 0, "score": "good"}'),
-    "a score of nothing": ("best-of-n by a judge", "scores.jsonl", '{"score": 1.0}'),
-    "a score without a value": ("best-of-n by a judge", "scores.jsonl", '{"id": "ID", "index": 0}'),
-    "a win above one": ("knockout", "comparisons.jsonl", '{"id": "ID", "first": 0, "second": 1, "win": 3}'),
-    "a match of nobody": ("knockout", "comparisons.jsonl", '{"id": "ID", "win": 1}'),
-    "an attempt without a problem": ("self-correct", "attempts.jsonl", '{"attempt": 0}'),
-    "a sample without an id": ("vote", "samples.jsonl", '{"index": 0}'),
-    "a sample of another task": ("vote, certify:0.3", "samples.jsonl", '{"id": "elsewhere", "index": 0}'),
-}
-
-
-@pytest.mark.parametrize("case", BAD_LINES)
-def test_a_line_that_no_run_has_written_is_named_and_nothing_is_changed(call: Call, tmp_path: Path, case: str) -> None:
-    name, file, line = BAD_LINES[case]
-    args = (*BASE, "--limit", "3", "--n", "4", *STRATEGIES[name], "--run", "r")
-    assert call(*args).code == 0
-    path = tmp_path / "r" / file
-    first = next(jsonl.read(path))
-    with open(path, "a") as f:
-        f.write(line.replace("ID", first["id"]) + "\n")
-    before = snapshot(tmp_path / "r")
-    refused = call(*args)
-    assert refused.code == 3 and f"{file}:{len(before[file].splitlines())}" in refused.err, refused.err
-    assert "Traceback" not in refused.err and snapshot(tmp_path / "r") == before
-
-
-# ---------------------------------------------------------------- costs
-
-
-class Splitting(JudgingSolver):
-    """A judge that draws in a way of its own has costs of its own, as a local model has."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.args, self.options = args, options
-        self.others: list[Splitting] = []
-
-    def with_sampling(self, config: SamplingConfig) -> Splitting:
-        self.others.append(Splitting(*self.args, **self.options))
-        return self.others[-1]
-
-
-@pytest.mark.parametrize("cls", [JudgingSolver, Splitting])
-@pytest.mark.parametrize("strategy", ["best-of-n", "knockout", "self-correct"])
-def test_every_sample_and_every_verdict_is_paid_for_once(tmp_path: Path, cls: Any, strategy: Any) -> None:
-    """The judge may be the very sampler that gave the samples: what that drew is not the judge's cost again."""
-    problems = load_task("word-problems:1-2", num=4, seed=0).problems
-    sampler = cls(problems, ScriptedConfig(), seed=0)
-    list(sampler.sample([Request(problems[0].id, (), range(50))]))  # of earlier work
-    earlier = replace(sampler.stats)
-    config = SolveConfig(
-        task="word-problems:1-2", strategy=strategy, score="judge", n=5, limit=4, run=tmp_path / "r",
-        correction=CorrectionConfig(experts="single"),
-    )  # fmt: skip
-    solved = solve(config, sampler=sampler)
-    all_stats = [sampler.stats, *(s.stats for s in getattr(sampler, "others", []))]
-    assert solved.costs["num_completions"] == sum(s.num_completions for s in all_stats) - earlier.num_completions
-    assert (
-        solved.costs["num_completion_tok"] == sum(s.num_completion_tok for s in all_stats) - earlier.num_completion_tok
-    )
-    assert solved.costs["num_completions"] > len(solved.rows), "the judge's verdicts are among them"
 
 
 # ---------------------------------------------------------------- the smallest and the plainest runs
