@@ -22,10 +22,10 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 from reasonry.core import jsonl
 from reasonry.core.outcome import Grade
 from reasonry.errors import DataError, nearest
+from reasonry.test_time.selection import StepAggregation, aggregate_steps
 
-Aggregate = Literal["last", "min", "mean", "prod"]
 Row = Mapping[str, Any]
 
 SAMPLES = "samples.jsonl"
@@ -46,12 +46,6 @@ _WHOLE_ID_KEYS = (*_ID_KEYS, "unique_id", "problem")
 _BOX = "\\boxed{"
 _BRACE = re.compile(r"[{}]")
 _MAX_BOXES = 32  # boxes that are never closed must not make reading quadratic
-_AGGREGATES: Mapping[str, Callable[[Sequence[float]], float]] = {
-    "last": lambda steps: steps[-1],
-    "min": min,
-    "mean": lambda steps: math.fsum(steps) / len(steps),
-    "prod": math.prod,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +116,7 @@ class _Sample(NamedTuple):
     text: str | None
 
 
-def read_pools(path: Path | str, *, aggregate: Aggregate = "last") -> Pools:
+def read_pools(path: Path | str, *, aggregate: StepAggregation = "last") -> Pools:
     """Read the pools of a JSON Lines file, or of a run directory that holds a ``samples.jsonl``.
 
     Args:
@@ -159,10 +153,10 @@ def read_pools(path: Path | str, *, aggregate: Aggregate = "last") -> Pools:
 class _Reader:
     """Gathers rows into pools."""
 
-    def __init__(self, path: Path, aggregate: Aggregate) -> None:
+    def __init__(self, path: Path, aggregate: StepAggregation) -> None:
         self.skipped: Counter[str] = Counter()
         self._path = path
-        self._aggregate = _AGGREGATES[aggregate]
+        self._aggregate: StepAggregation = aggregate
         self._samples: dict[str, list[_Sample]] = {}
         self._seen: dict[tuple[str, str, str], tuple[Row, int]] = {}
         self._score_fields: dict[str, None] = {}
@@ -289,7 +283,10 @@ class _Reader:
     def _one_score(self, value: object, key: str, line: int) -> float:
         if isinstance(value, list):
             steps = [self._one_score(step, key, line) for step in cast("list[object]", value)]
-            return self._aggregate(steps) if steps else math.nan
+            try:
+                return float(aggregate_steps([steps], self._aggregate)[0])
+            except DataError as e:
+                raise self._error(e.problem, line) from e
         if value is None:
             return math.nan
         if isinstance(value, bool) or not isinstance(value, int | float):

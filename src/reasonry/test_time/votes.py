@@ -21,7 +21,7 @@ import numpy as np
 
 from reasonry.core import groups, seeds
 from reasonry.core.outcome import Grade
-from reasonry.test_time.selection import selection_scores
+from reasonry.test_time.selection import majority, selection_scores
 
 
 class Graded(NamedTuple):
@@ -60,16 +60,13 @@ class Curves(NamedTuple):
 
 def vote(samples: Sequence[Graded], *, seed: int, problem_id: str) -> Vote:
     """Plurality vote with a seeded uniform tie-break, so that the order of samples gives nobody an advantage."""
-    counts = Counter(s.answer for s in samples if s.answer is not None)
-    num_abstain = sum(s.answer is None for s in samples)
-    if not counts:
-        return Vote(None, "ungradable", {}, num_abstain, False)
-    most = max(counts.values())
-    leaders = sorted(answer for answer, votes in counts.items() if votes == most)
-    winner = leaders[int(seeds.stream(seed, "tie", problem_id).integers(len(leaders)))]
-    grades = {s.grade for s in samples if s.answer == winner}  # one, unless a verifier changes its mind
+    choice = majority([s.answer for s in samples], rng=seeds.stream(seed, "tie", problem_id))
+    if choice.answer is None:
+        return Vote(None, "ungradable", {}, choice.num_abstain, False)
+    grades = {s.grade for s in samples if s.answer == choice.answer}  # one, unless a verifier changes its mind
     grade: Grade = next(g for g in get_args(Grade) if g in grades)
-    return Vote(winner, grade, dict(counts.most_common()), num_abstain, len(leaders) > 1)
+    counts = {answer: int(votes) for answer, votes in choice.weights.items()}
+    return Vote(choice.answer, grade, counts, choice.num_abstain, choice.was_tied)
 
 
 def curves(samples: Sequence[Graded]) -> Curves:

@@ -9,7 +9,7 @@ import tyro
 from pydantic import Field
 
 from reasonry.core.config import Config, Neutral
-from reasonry.test_time.pool_files import Aggregate
+from reasonry.test_time.selection import StepAggregation
 
 Share = Annotated[float | None, Field(ge=0, le=1)]
 
@@ -31,7 +31,7 @@ class PlanConfig(Config):
     """Samples per prompt beyond which you would not go."""
     level: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """Coverage of all intervals."""
-    aggregate: Aggregate = "last"
+    aggregate: StepAggregation = "last"
     """How a list of step scores becomes a sample's score."""
     seed: int = 0
     """Root of the bootstrap and of simulated votes."""
