@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +21,28 @@ from reasonry.test_time.config import SolveConfig
 from reasonry.test_time.votes import Graded, curves
 
 Row = dict[str, Any]
-Draw = Callable[..., dict[str, Any]]
+
+
+class Draw:
+    """Calls the command; ``said`` is what it told people the last time."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.said = ""
+
+    def __call__(self, *args: object) -> dict[str, Any]:
+        self._capsys.readouterr()
+        assert main([str(a) for a in args], True) == 0
+        out, self.said = self._capsys.readouterr()
+        assert out.count("\n") == 1
+        return json.loads(out)
 
 
 @pytest.fixture
 def draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Draw:
-    """The JSON that the command prints, in an empty folder; ``draw.said`` is what it told people."""
+    """The JSON that the command prints, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*args: object) -> dict[str, Any]:
-        capsys.readouterr()
-        assert main([str(a) for a in args], True) == 0
-        out, err = capsys.readouterr()
-        run.said = err  # type: ignore[attr-defined]
-        assert out.count("\n") == 1
-        return json.loads(out)
-
-    return run
+    return Draw(capsys)
 
 
 def write(path: Path | str, rows: Sequence[Row]) -> Path:
@@ -137,7 +142,7 @@ def test_unreadable_samples_are_counted_and_never_win(draw: Draw) -> None:
     for name in ("maj@k", "bon@k", "weighted@k", "pass@k"):
         assert found["curves"][name]["mean"][-1] == 1.0
     assert found["curves"]["maj@k"]["mean"] == pytest.approx(maj_at_k([3, 1], 0, num_abstain=6), abs=1e-12)
-    assert "6 of 10 samples hold no answer" in draw.said  # type: ignore[attr-defined]
+    assert "6 of 10 samples hold no answer" in draw.said
 
 
 def test_negative_scores_do_not_make_the_frequent_answer_lose_unless_raw_is_asked_for(draw: Draw) -> None:
@@ -146,7 +151,7 @@ def test_negative_scores_do_not_make_the_frequent_answer_lose_unless_raw_is_aske
     raw = draw("s.jsonl", "--transform", "raw")
     assert raw["curves"]["weighted@k"]["mean"][-1] == 0.0
     assert raw["transform"] == raw["search_and_learn"]["transform"] == "raw"
-    assert "1 of 1 problems have negative scores" in draw.said  # type: ignore[attr-defined]
+    assert "1 of 1 problems have negative scores" in draw.said
 
 
 def test_equal_scores_select_at_random_and_a_missing_score_is_never_selected(draw: Draw) -> None:
@@ -154,7 +159,7 @@ def test_equal_scores_select_at_random_and_a_missing_score_is_never_selected(dra
     assert draw("equal.jsonl")["curves"]["bon@k"]["mean"] == pytest.approx([0.4] * 5, abs=1e-12)
     write("gap.jsonl", pool("p", ["a", "b", "c"], "a", [None, 0.1, 0.2]))
     assert draw("gap.jsonl")["curves"]["bon@k"]["mean"] == pytest.approx([1 / 3, 0, 0], abs=1e-15)
-    assert "1 of 3 samples have no score" in draw.said  # type: ignore[attr-defined]
+    assert "1 of 3 samples have no score" in draw.said
 
 
 # ---------------------------------------------------------------- other shapes of file
@@ -189,7 +194,7 @@ def test_a_file_with_labels_alone_gives_pass_and_says_what_it_cannot_give(draw: 
     assert found["parse_rate"] is None
     assert found["right_answer"] is None
     for line in ("no maj@k: no sample has an answer", "no bon@k: no sample has a score"):
-        assert line in draw.said  # type: ignore[attr-defined]
+        assert line in draw.said
 
 
 def test_labels_and_scores_without_answers_still_give_best_of_k(draw: Draw) -> None:
@@ -231,7 +236,7 @@ def test_uneven_pools_end_at_the_smallest_and_use_every_sample(draw: Draw) -> No
     assert found["k"] == [1, 2]
     assert found["curves"]["pass@k"]["mean"] == pytest.approx([(1 / 2 + 1 / 5) / 2, (1 + 2 / 5) / 2])
     assert (found["smallest_pool"], found["largest_pool"]) == (2, 5)
-    said = draw.said  # type: ignore[attr-defined]
+    said = draw.said
     assert "pools hold 2 to 5 samples: the curves end at k = 2" in said
     assert "the same 2 problems" in said
     assert "no sample is unused" in said
@@ -243,7 +248,7 @@ def test_small_pools_can_be_left_out_aloud(draw: Draw) -> None:
     assert found["k"] == [1, 2, 3, 4, 5]
     assert found["num_problems"] == 1
     assert found["curves"]["pass@k"]["low"] is None  # one problem has no spread
-    assert "1 of 2 problems are left out: fewer than 3 samples" in draw.said  # type: ignore[attr-defined]
+    assert "1 of 2 problems are left out: fewer than 3 samples" in draw.said
     with pytest.raises(DataError, match=r"no problem has 6 samples; the largest pool holds 5"):
         main(["s.jsonl", "--min-samples", "6"], False)
 
@@ -307,7 +312,7 @@ def test_samples_that_were_ended_by_what_they_held_are_refused(
         main([name], False)
     found = draw(name, "--biased")
     assert found["is_biased"]
-    assert "warning: biased: the run" in draw.said  # type: ignore[attr-defined]
+    assert "warning: biased: the run" in draw.said
     assert "biased: the run" in Path(found["report"]).read_text("utf-8")
 
 
@@ -315,7 +320,7 @@ def test_a_run_of_fixed_size_is_not_called_biased(draw: Draw, tmp_path: Path) ->
     a_run(tmp_path / "run", solved_rows("p", ["4", "5"], "4"), stop="fixed")
     found = draw("run")
     assert not found["is_biased"]
-    assert "biased" not in draw.said  # type: ignore[attr-defined]
+    assert "biased" not in draw.said
 
 
 def test_identical_samples_and_disputed_labels_are_pointed_out(draw: Draw) -> None:
@@ -323,7 +328,7 @@ def test_identical_samples_and_disputed_labels_are_pointed_out(draw: Draw) -> No
     write("s.jsonl", rows)
     found = draw("s.jsonl")
     assert found["curves"]["maj@k"]["mean"][-1] == 1.0
-    said = draw.said  # type: ignore[attr-defined]
+    said = draw.said
     assert "in 1 problems all samples are the same text" in said
     assert "labelled right in a sample and wrong in another" in said
 
@@ -343,7 +348,7 @@ def test_unlabelled_problems_are_left_out_and_unlabelled_samples_are_not_right(d
     found = draw("s.jsonl", "--metrics", "pass")
     assert found["num_problems"] == 1
     assert found["curves"]["pass@k"]["mean"] == [0.5, 1.0]
-    said = draw.said  # type: ignore[attr-defined]
+    said = draw.said
     assert "1 of 2 problems are left out: none of their samples is labelled" in said
     assert "1 of 2 samples have no label and count as not right" in said
 

@@ -3,6 +3,7 @@
 import itertools
 import math
 import time
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -16,9 +17,9 @@ from reasonry.test_time.stopping import Decision, Rule, beta, certify, certify_b
 from reasonry.test_time.stopping.frontier import evidence_frontier, posterior_frontier
 
 
-def decide(rule: Rule, answers: object) -> Decision:
+def decide(rule: Rule, answers: Iterable[str | None]) -> Decision:
     watch = rule.start()
-    for answer in answers:  # type: ignore[attr-defined]
+    for answer in answers:
         if watch.observe(answer):
             break
     return watch.decision()

@@ -9,6 +9,7 @@ import tyro
 from pydantic import Field
 
 from reasonry.core.config import Config, Neutral
+from reasonry.test_time.selection import StepAggregation
 
 
 class CurveConfig(Config):
@@ -26,7 +27,7 @@ class CurveConfig(Config):
     are negative."""
     beta: Annotated[float, Field(ge=0)] = 1.0
     """Factor of the scores in exp and sigmoid; 0 is a majority vote."""
-    aggregate: Literal["last", "min", "mean", "prod"] = "last"
+    aggregate: StepAggregation = "last"
     """How the step scores of a process reward model become the score of a sample."""
     seed: int = 0
     """Root of the resampling of problems and of the random orders of weighted."""
