@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reasonry.core import jsonl
+from reasonry.core.costs import CostLog, total_costs
 from reasonry.core.messages import user
+from reasonry.core.rows import FileStore, Row, Store
 from reasonry.core.sampling import Completion, Request
 from reasonry.core.sampling.base import SamplerStats, Skip
 from reasonry.core.sampling.scripted import ScriptedSampler
@@ -22,20 +24,7 @@ from reasonry.core.task import Problem
 from reasonry.core.verify import make_verifier
 from reasonry.errors import ConfigError, DataError, ResourceError
 from reasonry.test_time.drawing import Drawing, draw, draw_async
-from reasonry.test_time.pool import (
-    CostLog,
-    FileStore,
-    Pool,
-    Question,
-    Row,
-    Store,
-    by_question,
-    canonical,
-    check_rows,
-    graded_row,
-    same_texts,
-    total_costs,
-)
+from reasonry.test_time.pool import Pool, Question, by_question, canonical, check_rows, graded_row, same_texts
 from reasonry.test_time.simulate import CategoricalSampler
 from reasonry.test_time.stopping import Decision, Rule, make_rule
 

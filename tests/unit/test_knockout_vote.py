@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reasonry.core.messages import user
+from reasonry.core.rows import Store
 from reasonry.core.sampling import Request
 from reasonry.core.sampling.scripted import ScriptedSampler
 from reasonry.core.scoring import Pair, PairwiseJudge
@@ -22,7 +23,7 @@ from reasonry.core.task import Problem
 from reasonry.errors import DataError
 from reasonry.test_time import knockout_vote
 from reasonry.test_time.knockout_vote import KEY, KnockoutVote, check_comparisons
-from reasonry.test_time.pool import Question, Store
+from reasonry.test_time.pool import Question
 from reasonry.test_time.strategies import BestOfN, Result
 
 NUMBERS = {f"q{i}": [str((7 * i + 3 * j) % 11) for j in range(n)] for i, n in enumerate((1, 2, 5, 8, 9))}

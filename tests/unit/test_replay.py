@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reasonry.core.messages import user
+from reasonry.core.rows import Row
 from reasonry.core.task import Problem
-from reasonry.test_time.pool import Question, Row
+from reasonry.test_time.pool import Question
 from reasonry.test_time.replay import RULES, Replay, certificate_trace, replay_rules, stop_of
 from reasonry.test_time.simulate import CategoricalSampler
 from reasonry.test_time.stopping import make_rule

@@ -15,6 +15,7 @@ from tests.strategy_fakes import QUESTIONS, RULES, SCORED, by_table, scripted, s
 from tests.unit.test_drawing import Recorder
 
 from reasonry.core.messages import Message, system, user
+from reasonry.core.rows import Store
 from reasonry.core.sampling import Completion, Request, Sampler
 from reasonry.core.sampling.callable import CallableSampler
 from reasonry.core.sampling.scripted import ScriptedSampler
@@ -24,7 +25,7 @@ from reasonry.errors import ConfigError
 from reasonry.test_time import stopping
 from reasonry.test_time.drawing import Drawing, draw
 from reasonry.test_time.knockout_vote import KnockoutVote
-from reasonry.test_time.pool import Question, Store
+from reasonry.test_time.pool import Question
 from reasonry.test_time.simulate import CategoricalSampler, CorrelatedSampler, LatencySampler
 from reasonry.test_time.strategies import (
     MAX_N,

@@ -11,23 +11,24 @@ from dataclasses import replace
 
 from reasonry.core import jsonl
 from reasonry.core.outcome import Outcome
+from reasonry.core.rows import Row
 from reasonry.core.run import Run
 from reasonry.core.sampling import Sampler
 from reasonry.core.sampling.cached import CachedSampler
 from reasonry.core.sampling.lazy import LazySampler
 from reasonry.core.scoring.judge import Judging
 from reasonry.core.verify import Verifier
+from reasonry.core.work import Say, Work, working
 from reasonry.errors import ConfigError
 from reasonry.test_time.config import SolveConfig
 from reasonry.test_time.make import scorer_of
-from reasonry.test_time.pool import Question, Row
+from reasonry.test_time.pool import Question
 from reasonry.test_time.self_correction.budget import Budget
 from reasonry.test_time.self_correction.experts import Expert, prompted
 from reasonry.test_time.self_correction.loop import Corrected, self_correct
 from reasonry.test_time.self_correction.pools import make_pool, read_pool
 from reasonry.test_time.self_correction.store import JsonlStore
 from reasonry.test_time.self_correction.store import Row as Attempt
-from reasonry.test_time.session import Say, Work, working
 from reasonry.test_time.stopping import Decision
 from reasonry.test_time.strategies import Result
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
+from reasonry.core.rows import Row, Store
 from reasonry.core.sampling import Completion, Request, Sampler, sample_async
 from reasonry.errors import ConfigError, ResourceError
-from reasonry.test_time.pool import Key, Pool, Question, Row, Store
+from reasonry.test_time.pool import Key, Pool, Question
 from reasonry.test_time.stopping import Rule, Watch
 
 Read = Callable[[Completion, Question], Row]

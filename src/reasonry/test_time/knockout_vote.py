@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reasonry.core import seeds
+from reasonry.core.rows import Row, Store, check_kept
 from reasonry.core.sampling import Sampler
 from reasonry.core.scoring import Pair, PairwiseJudge, check_scores
 from reasonry.core.verify import Verifier
 from reasonry.errors import DataError
 from reasonry.test_time.knockout import Knockout, play
-from reasonry.test_time.pool import Pool, Row, Store, check_kept
+from reasonry.test_time.pool import Pool
 from reasonry.test_time.selection import Choice
 from reasonry.test_time.strategies import Result, Strategy
 

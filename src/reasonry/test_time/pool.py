@@ -8,26 +8,22 @@ whether they are right.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 from reasonry.core import jsonl
 from reasonry.core.messages import Message
 from reasonry.core.outcome import Grade, Outcome
-from reasonry.core.sampling import Completion, Sampler
+from reasonry.core.rows import Row
+from reasonry.core.sampling import Completion
 from reasonry.core.task import Problem
 from reasonry.core.verify import Verifier
 from reasonry.errors import DataError
 from reasonry.test_time.stopping import Decision
 
-Row = dict[str, Any]
 Key = tuple[str, int]
-
-_COST_INTERVAL_S = 2.0
-_COSTS = ("seconds", "num_prompt_tok", "num_completion_tok", "num_completions", "num_retries", "num_cache_hits")
 
 
 class Question(NamedTuple):
@@ -88,38 +84,6 @@ def graded_row(completion: Completion, question: Question, verifier: Verifier) -
     }
 
 
-class Store:
-    """Rows by key, in memory.
-
-    Args:
-        rows: What is there already.
-        key: Fields that name a row.
-    """
-
-    def __init__(self, rows: Iterable[Row] = (), *, key: tuple[str, ...] = ("id", "index")) -> None:
-        self._key = itemgetter(*key)
-        self.rows: dict[Any, Row] = {self._key(row): row for row in rows}
-
-    def put(self, row: Row) -> None:
-        """Keep a row."""
-        self.rows[self._key(row)] = row
-
-
-class FileStore(Store):
-    """Rows kept in memory and appended to a JSONL file as they come."""
-
-    def __init__(
-        self, rows: Iterable[Row], writer: jsonl.JsonlWriter, *, key: tuple[str, ...] = ("id", "index")
-    ) -> None:
-        super().__init__(rows, key=key)
-        self._writer = writer
-
-    def put(self, row: Row) -> None:
-        """Write the row, then keep it."""
-        self._writer.write(row)
-        super().put(row)
-
-
 # ---------------------------------------------------------------- samples on disk
 
 _ROW_TYPES: Mapping[str, tuple[type, ...]] = {
@@ -165,21 +129,6 @@ def check_rows(rows: Sequence[Row], path: Path, known: Collection[str], n: int) 
             )
 
 
-def check_kept(rows: Sequence[Row], path: Path, is_sound: Callable[[Row], bool]) -> None:
-    """Refuse rows that are not of a file's kind.
-
-    Raises:
-        DataError: With the line.
-    """
-    for line, row in enumerate(rows, 1):
-        if not is_sound(row):
-            raise DataError(
-                f"not a row of {path.name}: {row}"[:200],
-                place=f"{path}:{line}",
-                remedy="Remove the line, and it is made again; or restore the file.",
-            )
-
-
 def canonical(path: Path, order: Mapping[str, int]) -> list[Row]:
     """All rows in (problem, index) order; the file is rewritten when it is in another (extended or retried runs)."""
     rows = list(jsonl.read(path)) if path.exists() else []
@@ -187,40 +136,6 @@ def canonical(path: Path, order: Mapping[str, int]) -> list[Row]:
     if ordered != rows:
         jsonl.write(path, ordered)
     return ordered
-
-
-class CostLog:
-    """Appends what sampling cost every few seconds, so that a killed session's cost is not forgotten."""
-
-    def __init__(self, path: Path, samplers: Sequence[Sampler]) -> None:
-        self._path, self._samplers = path, samplers
-        self._written = self._now()
-
-    def _now(self) -> dict[str, float]:
-        stats = [s.stats for s in self._samplers]
-        return {name: sum(getattr(s, name) for s in stats) for name in _COSTS}
-
-    def tick(self) -> None:
-        """Write when the last row is some seconds old."""
-        if sum(s.stats.seconds for s in self._samplers) - self._written["seconds"] >= _COST_INTERVAL_S:
-            self.write()
-
-    def write(self) -> None:
-        """Write what came since the last row."""
-        now = self._now()
-        change = {k: now[k] - self._written[k] for k in now}
-        if any(change.values()):
-            jsonl.append(self._path, [change])
-            self._written = now
-
-
-def total_costs(path: Path) -> dict[str, float]:
-    """The sum of all rows of a cost log."""
-    total: dict[str, float] = {}
-    for row in jsonl.recover(path).rows if path.exists() else []:
-        for key, value in row.items():
-            total[key] = total.get(key, 0) + value
-    return total
 
 
 def by_question(rows: Sequence[Row], ids: Collection[str]) -> dict[str, list[Row]]:

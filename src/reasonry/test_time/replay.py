@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from reasonry.core import seeds
+from reasonry.core.rows import Row
 from reasonry.core.stats import log_e_value
 from reasonry.test_time import selection
-from reasonry.test_time.pool import Row
 from reasonry.test_time.stopping import make_rule
 
 RULES = ("curtail", "certify:0.05", "beta:0.95", "doubling:0.75")

@@ -14,9 +14,10 @@ import numpy as np
 
 from reasonry.core import groups, outcome
 from reasonry.core.outcome import Outcome, OutcomeCounts
+from reasonry.core.rows import Row
 from reasonry.core.stats import Interval, wilson
 from reasonry.core.task import Task
-from reasonry.test_time.pool import Row, by_question
+from reasonry.test_time.pool import by_question
 from reasonry.test_time.replay import Replay, replay_rules
 from reasonry.test_time.strategies import Result
 from reasonry.test_time.votes import Graded, Vote, curves, vote

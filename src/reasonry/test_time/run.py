@@ -13,7 +13,9 @@ from pathlib import Path
 
 from reasonry.core import atomic, groups, jsonl
 from reasonry.core.config import from_dict, read_toml
+from reasonry.core.costs import total_costs
 from reasonry.core.models import find_causal_lm
+from reasonry.core.rows import Row
 from reasonry.core.run import Run, default_folder
 from reasonry.core.sampling import Sampler, make_sampler
 from reasonry.core.sampling.cached import CachedSampler
@@ -21,6 +23,7 @@ from reasonry.core.sampling.lazy import LazySampler
 from reasonry.core.scoring.judge import Judging
 from reasonry.core.task import Task
 from reasonry.core.verify import make_verifier
+from reasonry.core.work import Say, stored, working
 from reasonry.errors import ConfigError, ReasonryError, RunMismatchError
 from reasonry.tasks import load_task
 from reasonry.test_time.config import SolveConfig
@@ -28,11 +31,10 @@ from reasonry.test_time.correct import ATTEMPTS, check_correction, correct, make
 from reasonry.test_time.drawing import Drawing
 from reasonry.test_time.knockout_vote import KEY, KnockoutVote, check_comparisons
 from reasonry.test_time.make import make_strategy
-from reasonry.test_time.pool import Pool, Question, Row, canonical, check_rows, total_costs
+from reasonry.test_time.pool import Pool, Question, canonical, check_rows
 from reasonry.test_time.prompts import check_prompts, questions_of
 from reasonry.test_time.results import Solved, results_json, summarise
 from reasonry.test_time.scores import ModelScores, check_scores_kept, read_score
-from reasonry.test_time.session import Say, stored, working
 from reasonry.test_time.strategies import Result, Strategy
 
 DEFAULT_NUM_PROBLEMS = 40

@@ -17,9 +17,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from reasonry.core.rows import Row, Store, check_kept
 from reasonry.core.scoring import Item, Scorer, check_scores
 from reasonry.errors import DataError
-from reasonry.test_time.pool import Pool, Row, Store, check_kept
+from reasonry.test_time.pool import Pool
 
 FloatArray = NDArray[np.float64]
 

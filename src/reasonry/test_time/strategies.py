@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from reasonry.core import seeds
 from reasonry.core.messages import Message, to_openai, user
 from reasonry.core.outcome import Grade
+from reasonry.core.rows import Row, Store
 from reasonry.core.sampling import Sampler
 from reasonry.core.scoring import CallableScorer, Scorer
 from reasonry.core.task import Problem
@@ -40,7 +41,7 @@ from reasonry.core.verify import Verifier, make_verifier
 from reasonry.errors import ConfigError
 from reasonry.test_time import selection
 from reasonry.test_time.drawing import Drawing, draw, draw_async
-from reasonry.test_time.pool import Pool, Question, Row, Store, graded_row
+from reasonry.test_time.pool import Pool, Question, graded_row
 from reasonry.test_time.scores import LogpScores, ModelScores, OracleScores, Scores
 from reasonry.test_time.selection import Choice
 from reasonry.test_time.stopping import Decision, Rule, fixed, make_rule

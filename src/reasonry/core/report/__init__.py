@@ -20,6 +20,8 @@ from reasonry.core.report.model import (
     Estimate,
     Fact,
     Note,
+    Passage,
+    Passages,
     ProblemRow,
     Prose,
     Report,
@@ -27,6 +29,7 @@ from reasonry.core.report.model import (
     Samples,
     Section,
     Table,
+    TokenMark,
 )
 from reasonry.core.report.store import ReportPaths, read_report, write_report
 
@@ -42,6 +45,8 @@ __all__ = [
     "Fact",
     "Measure",
     "Note",
+    "Passage",
+    "Passages",
     "ProblemRow",
     "Prose",
     "Reference",
@@ -53,6 +58,7 @@ __all__ = [
     "Series",
     "Spot",
     "Table",
+    "TokenMark",
     "bar_chart",
     "curve_chart",
     "heatmap",

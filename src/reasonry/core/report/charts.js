@@ -24,23 +24,12 @@ function recoloured(node, key) {
 const refuse = () => Promise.reject(new Error("a report loads nothing"));
 const noLoader = { load: refuse, sanitize: refuse, http: refuse, file: refuse };
 
-const tip = document.getElementById("tip");
-
-function showTip(handler, event, item, given) {
+function showChartTip(handler, event, item, given) {
   // Where the nearest point counts, Vega-Lite covers the chart with cells whose own tooltip lacks the text fields;
   // the point under the cell has them.
   const value = item && item.isVoronoi && item.datum && item.datum.tooltip ? item.datum.tooltip : given;
-  if (value === null || value === undefined || value === "") { tip.hidden = true; return; }
-  const rows = typeof value === "object" ? Object.entries(value) : [["", value]];
-  const shown = rows.filter(([, v]) => v !== undefined && v !== null && v !== "" && v !== "null");
-  tip.replaceChildren(h("dl", null, shown.map(([k, v]) => h("div", null, h("dt", null, k), h("dd", null, String(v))))));
-  tip.hidden = false;
-  const pad = 14;
-  const { clientWidth, clientHeight } = document.documentElement;
-  const left = event.clientX + pad + tip.offsetWidth > clientWidth ? event.clientX - pad - tip.offsetWidth : event.clientX + pad;
-  const top = event.clientY + pad + tip.offsetHeight > clientHeight ? event.clientY - pad - tip.offsetHeight : event.clientY + pad;
-  tip.style.left = `${Math.max(4, left)}px`;
-  tip.style.top = `${Math.max(4, top)}px`;
+  if (value === null || value === undefined || value === "") hideTip();
+  else showTip(typeof value === "object" ? Object.entries(value) : [["", value]], event.clientX, event.clientY);
 }
 
 async function draw(chart) {
@@ -55,7 +44,7 @@ async function draw(chart) {
   const result = await window.vegaEmbed(chart.box, { autosize: composed ? undefined : { type: "fit-x", contains: "padding" }, ...sized,
     description: chart.description }, {
     mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false, config,
-    loader: noLoader, tooltip: showTip, logLevel: 1,
+    loader: noLoader, tooltip: showChartTip, logLevel: 1,
   });
   chart.view = result;
   chart.narrow = narrow;
@@ -123,7 +112,6 @@ async function drawAll() {
 // Legends and labels are laid out for the width they were drawn at; a turn of the phone is another width.
 function redrawWhenNarrowed() {
   let timer = 0;
-  addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
   addEventListener("resize", () => {
     clearTimeout(timer);
     timer = setTimeout(() => {

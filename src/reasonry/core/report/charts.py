@@ -37,22 +37,24 @@ def curve_chart(
     x_title: str,
     y_title: str,
     log_x: bool = False,
+    log_y: bool = False,
     band: bool = True,
     y_format: str = "",
     y_domain: tuple[float, float] | None = None,
     references: Sequence[Reference] = (),
 ) -> Spec:
-    """Lines with confidence bands; with ``log_x`` the axis doubles from tick to tick.
+    """Lines with confidence bands; with ``log_x`` ticks double, with ``log_y`` they are powers of ten.
 
     Raises:
-        ValueError: No series, two of one name, or ``log_x`` with a position that is not positive.
+        ValueError: No series, two of one name, ``log_x`` with a position that is not positive, or ``log_y`` with
+            a value, an end of a band, a reference or a domain that is not.
     """
     names = [s.name for s in series]
     if not names or len(set(names)) != len(names):
         raise ValueError(f"curves need distinct names, got {names}")
     positions = sorted({float(x) for s in series for x in s.x})
     x = _positions(positions, x_title, log_x=log_x)
-    y = quantity("y", y_title, y_format, **({"domain": list(y_domain)} if y_domain else {"zero": False}))
+    y = _heights(series, references, y_title, y_format, domain=y_domain, log_y=log_y)
     colour = name_colours("series", names)
     if legend := name_legend(names):
         legend |= {"symbolType": "stroke", "symbolOpacity": 1, "symbolStrokeWidth": 2.5, "symbolSize": 220}
@@ -229,6 +231,28 @@ def _positions(positions: Sequence[float], title: str, *, log_x: bool) -> Spec:
     powers = range(math.floor(math.log2(positions[0])), math.ceil(math.log2(positions[-1])) + 1)
     x["axis"]["values"] = [2.0**p for p in powers][:: max(1, len(powers) // 8)]
     return x
+
+
+def _heights(
+    series: Sequence[Series],
+    references: Sequence[Reference],
+    title: str,
+    form: str,
+    *,
+    domain: tuple[float, float] | None,
+    log_y: bool,
+) -> Spec:
+    """The y channel of curves: powers of ten on a logarithmic axis."""
+    if not log_y:
+        return quantity("y", title, form, **({"domain": list(domain)} if domain else {"zero": False}))
+    columns = [column for s in series for column in (s.y, s.low, s.high) if column is not None]
+    heights = [v for column in columns for v in column if v is not None and not math.isnan(v)]
+    if min([*heights, *(r.value for r in references), *(domain or ())], default=1.0) <= 0:
+        raise ValueError("a logarithmic y axis needs positive values")
+    scale: Spec = {"domain": list(domain)} if domain else {"nice": True}
+    # 10k reads better than 10,000; but 1m is no way to write a thousandth.
+    plain = "~s" if min(heights, default=1.0) >= 1 else "~g"
+    return quantity("y", title, form or plain, type="log", base=10, **scale)
 
 
 def _curve_row(s: Series, i: int) -> Spec:

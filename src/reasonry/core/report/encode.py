@@ -13,7 +13,8 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
-from reasonry.core.report.model import Chart, Report
+from reasonry.core.report.model import Chart, Passage, Passages, Report
+from reasonry.core.report.passage import check_passage, colour_limit, token_columns
 from reasonry.core.text import strip_controls
 from reasonry.errors import DataError
 
@@ -52,7 +53,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Chart):
-        return {**_record(value), "spec": chart_spec(value.spec, value.title)}
+        return {**_record(value, skip="spec"), "spec": chart_spec(value.spec, value.title)}
+    if isinstance(value, Passage):
+        return _passage(value, colour_limit(t.value for t in value.tokens))
+    if isinstance(value, Passages):
+        limit = colour_limit(t.value for item in value.items for t in item.tokens)
+        return {**_record(value, skip="items"), "items": [_passage(item, limit) for item in value.items]}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _record(value)
     if isinstance(value, Mapping):
@@ -119,6 +125,8 @@ def checked(value: Any, *, place: str = "") -> dict[str, Any]:
         for block in blocks:
             if block["kind"] == "chart":
                 block["spec"] = chart_spec(block.get("spec", {}), str(block.get("title", "")))
+            elif block["kind"] in ("passage", "passages"):
+                check_passage(block, place=place, remedy=remedy)
     return report
 
 
@@ -128,9 +136,14 @@ def dumps(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(value, indent=indent, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=separators)
 
 
-def _record(value: Any) -> dict[str, Any]:
+def _passage(value: Passage, limit: float) -> dict[str, Any]:
+    columns = plain(token_columns(value.tokens))
+    return {**_record(value, skip="tokens"), **columns, "limit": plain(value.limit or limit)}
+
+
+def _record(value: Any, *, skip: str = "") -> dict[str, Any]:
     kind = getattr(value, "kind", None)
-    fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value) if f.name != "spec"}
+    fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value) if f.name != skip}
     return {"kind": kind, **fields} if kind is not None else fields
 
 

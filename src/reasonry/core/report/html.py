@@ -23,7 +23,7 @@ from reasonry.core.report.style import chart_theme, css_variables
 from reasonry.core.text import escape_html, one_line
 
 # In the order in which they use one another.
-_SCRIPTS = ("dom.js", "numbers.js", "blocks.js", "charts.js", "samples.js", "page.js")
+_SCRIPTS = ("dom.js", "tip.js", "numbers.js", "blocks.js", "charts.js", "samples.js", "passage.js", "page.js")
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _NUM_TITLE_CELLS = 120
 

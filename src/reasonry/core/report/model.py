@@ -7,6 +7,7 @@ knows two marks only, `` `code` `` and ``**strong**``, and blank lines part para
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
@@ -261,7 +262,99 @@ class Claims:
     title: str = ""
 
 
-Block = Prose | Note | Code | Table | Chart | Samples | Claims
+@dataclass(frozen=True, slots=True)
+class TokenMark:
+    """A token of a text and what it contributes.
+
+    Attributes:
+        text: The piece of the text it stands for; the texts of all tokens together are the whole, white space
+            included. Empty for a token that ends no character, or is never shown.
+        value: Positive speaks for, negative against; None when the token is not scored.
+        note: One short phrase in its tooltip. For a token that is not scored, the reason: the legend counts
+            tokens by it.
+
+    Raises:
+        ValueError: ``value`` is NaN or infinite, which no sum over tokens survives.
+    """
+
+    text: str
+    value: float | None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.value is not None and not math.isfinite(self.value):
+            raise ValueError(f"token {self.text!r:.40} has value {self.value}; None says that it is not scored")
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A heat map over running text: each token on the colour of its value, with sums and notes in its tooltip.
+
+    Attributes:
+        tokens: The text, in reading order.
+        title: Says what is seen, as a headline.
+        caption: Printed under it.
+        value_title: What a value is, with its unit.
+        for_label: Meaning of positive values.
+        against_label: Meaning of negative values.
+        unscored_label: Meaning of no value.
+        stop_index: Index of the token after which a flag stands: a threshold was reached there.
+        stop_label: The words on the flag.
+        limit: Where the colours end; values beyond have the strongest one. None takes a quantile of the values,
+            so that one wild token does not pale all others. Passages to be compared need the same.
+        digits: Decimals of values and sums.
+
+    Raises:
+        ValueError: ``title`` is empty, ``stop_index`` names no token, or ``limit`` is not positive and finite.
+    """
+
+    kind: ClassVar[str] = "passage"
+    tokens: Sequence[TokenMark]
+    title: str
+    caption: str = ""
+    value_title: str = "evidence, nats"
+    for_label: str = "for"
+    against_label: str = "against"
+    unscored_label: str = "not scored"
+    stop_index: int | None = None
+    stop_label: str = "detected here"
+    limit: float | None = None
+    digits: int = 2
+
+    def __post_init__(self) -> None:
+        if not self.title.strip():
+            raise ValueError("a passage needs a title")
+        if self.stop_index is not None and not 0 <= self.stop_index < len(self.tokens):
+            raise ValueError(f"stop_index {self.stop_index} names none of {len(self.tokens)} tokens")
+        if self.limit is not None and not 0 < self.limit < math.inf:
+            raise ValueError(f"limit must be positive and finite, not {self.limit}")
+
+
+@dataclass(frozen=True, slots=True)
+class Passages:
+    """Passages to compare: one is shown, the reader picks which; all have the colours of one scale.
+
+    Attributes:
+        items: Their titles are what the reader picks from.
+        title: Says what is compared, as a headline.
+        caption: Printed under it.
+
+    Raises:
+        ValueError: There is no passage, or two have the same title.
+    """
+
+    kind: ClassVar[str] = "passages"
+    items: Sequence[Passage]
+    title: str = ""
+    caption: str = ""
+
+    def __post_init__(self) -> None:
+        titles = [item.title for item in self.items]
+        if not titles or len(set(titles)) != len(titles):
+            raise ValueError(f"passages need distinct titles, got {titles}")
+
+
+Block = Prose | Note | Code | Table | Chart | Samples | Claims | Passage | Passages
 
 
 @dataclass(frozen=True, slots=True)

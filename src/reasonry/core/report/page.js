@@ -1,6 +1,7 @@
 // The page: head, sections, navigation, the switch between light and dark.
 
-const BLOCKS = { prose: proseBlock, note: noteBlock, code: codeBlock, table: tableBlock, chart: chartBlock, samples: samplesBlock, claims: claimsBlock };
+const BLOCKS = { prose: proseBlock, note: noteBlock, code: codeBlock, table: tableBlock, chart: chartBlock, samples: samplesBlock, claims: claimsBlock,
+  passage: passageBlock, passages: passagesBlock };
 const root = document.documentElement;
 const report = JSON.parse(document.getElementById("report").textContent);
 const context = { chartNames: new Set(), searches: [] };

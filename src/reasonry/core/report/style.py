@@ -36,6 +36,7 @@ class Theme:
         mark: Ground of a search hit.
         series: Colours of named series, in order.
         ramp: Sequential scale, from none to most.
+        diverging: Grounds of text, from most against over none, in the middle, to most for; readable under ink.
     """
 
     ground: str
@@ -52,6 +53,7 @@ class Theme:
     mark: str
     series: tuple[str, ...]
     ramp: tuple[str, ...]
+    diverging: tuple[str, ...]
 
 
 LIGHT = Theme(
@@ -69,6 +71,11 @@ LIGHT = Theme(
     mark="#fbe7a2",
     series=("#1257b8", "#b3412b", "#1f9c80", "#bd8410", "#7d5296", "#4a525c"),
     ramp=("#f0f3f7", "#b7d0ea", "#6c9fd8", "#2465be", "#0d3474"),
+    diverging=(
+        *("#e9914d", "#eea46e", "#f3b68c", "#f5c9ab", "#f6dcca"),
+        "#f1f0ed",
+        *("#d0e2f9", "#b5d3fb", "#9ac3fa", "#80b3f8", "#66a3f4"),
+    ),
 )
 DARK = Theme(
     ground="#14171b",
@@ -85,6 +92,11 @@ DARK = Theme(
     mark="#5c4a10",
     series=("#7fa0f5", "#e07a4a", "#3fd3a1", "#ecd05c", "#c57fb4", "#b4bcc5"),
     ramp=("#20262d", "#274369", "#3565ab", "#7097ea", "#c9daff"),
+    diverging=(
+        *("#964c1c", "#814520", "#6d3f23", "#583825", "#443127"),
+        "#292c2e",
+        *("#2a364b", "#2b4067", "#2d4a82", "#2e549c", "#305eb7"),
+    ),
 )
 
 
@@ -92,9 +104,13 @@ def css_variables() -> str:
     """Custom properties: light by default, dark by the reader's system, either by the page's own switch."""
 
     def block(theme: Theme) -> str:
-        one = [f"--{f.name}:{getattr(theme, f.name)}" for f in fields(theme) if f.name not in ("series", "ramp")]
+        one = [f"--{f.name}:{getattr(theme, f.name)}" for f in fields(theme) if isinstance(getattr(theme, f.name), str)]
         many = [f"--series-{i + 1}:{c}" for i, c in enumerate(theme.series)]
-        return ";".join(one + many)
+        middle = len(theme.diverging) // 2
+        steps = [i - middle for i in range(len(theme.diverging))]
+        names = ["even" if not s else f"for-{s}" if s > 0 else f"against-{-s}" for s in steps]
+        scale = [f"--{name}:{c}" for name, c in zip(names, theme.diverging, strict=True)]
+        return ";".join(one + many + scale)
 
     dark = f"color-scheme:dark;{block(DARK)}"
     fonts = f"--sans:{SANS};--serif:{SERIF};--mono:{MONO}"
@@ -151,7 +167,12 @@ def vega_config(theme: Theme) -> dict[str, Any]:
             "labelColor": theme.ink,
         },
         "header": {"labelColor": theme.ink, "labelFont": SANS, "titleColor": theme.muted, "titleFont": SANS},
-        "range": {"category": list(theme.series), "heatmap": list(theme.ramp), "ramp": list(theme.ramp)},
+        "range": {
+            "category": list(theme.series),
+            "heatmap": list(theme.ramp),
+            "ramp": list(theme.ramp),
+            "diverging": list(theme.diverging),
+        },
         "mark": {"color": theme.series[0]},
         "line": {"strokeWidth": 2.25, "strokeCap": "round", "strokeJoin": "round"},
         "rule": {"color": theme.muted},

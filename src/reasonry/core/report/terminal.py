@@ -1,7 +1,8 @@
-"""A report's outline as lines for a terminal: title, facts, claims. Control sequences are already stripped."""
+"""A report's outline as lines for a terminal: title, facts, claims, passages. Control sequences are stripped."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -26,6 +27,22 @@ def outline(report: Mapping[str, Any]) -> Iterator[str]:
                     yield strip_controls(f"{row['status'].upper():<10} {row['name']}  {row['statement']}")
             elif block.get("kind") == "note" and block.get("level") == "warning":
                 yield strip_controls(f"warning: {block['text']}")
+            elif block.get("kind") == "passage":
+                yield _passage(block)
+            elif block.get("kind") == "passages":
+                yield from map(_passage, block["items"])
+
+
+def _passage(block: Mapping[str, Any]) -> str:
+    digits, num_tok = block["digits"], len(block["values"])
+    scored = [v for v in block["values"] if v is not None]
+    tokens = "1 token" if num_tok == 1 else f"{num_tok:,} tokens"
+    line = f"{block['title']}: {tokens}, {len(scored):,} scored, sum {math.fsum(scored):+.{digits}f}"
+    if scored:
+        line += f" ({block['value_title']})"
+    if block["stop_index"] is not None:
+        line += f", {block['stop_label']}: token {block['stop_index'] + 1:,}"
+    return " ".join(strip_controls(line).split())
 
 
 def _value(fact: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from transformers import DynamicCache, PreTrainedModel
 from reasonry.core import seeds
 from reasonry.core.sampling.base import Finish, Request
 from reasonry.core.sampling.config import SamplingConfig
-from reasonry.core.sampling.draw import draw
+from reasonry.core.sampling.draw import draw, inverse_cdf, law, picked
 from reasonry.core.sampling.kv_cache import make_cache, select_rows
 from reasonry.core.sampling.shared_prefix import SharedPrefixCache, decoding, supports
 
@@ -49,6 +49,17 @@ class Row:
     tokens: list[int] = field(default_factory=list[int])
     logps: list[float] = field(default_factory=list[float])
     finish: Finish | None = None
+    state: Any = None  # what a `LawHook` keeps with the row
+
+
+class LawHook(Protocol):
+    """Changes the law that tokens are drawn from, after temperature, top-k and top-p."""
+
+    def __call__(self, rows: Sequence[Row], law_BV: Tensor) -> Tensor:
+        """The law to draw from; each row of ``law_BV`` is to be normalised by whoever needs it. Finished rows may be
+        among the rows; what happens to them is not looked at.
+        """
+        ...
 
 
 class Decoder:
@@ -61,6 +72,7 @@ class Decoder:
         batch_size: Most rows in flight.
         context: Longest sequence the model takes, tokens; 0 when it has no limit.
         ended: Called with a row after each token: does it end here by itself?
+        law_hook: Changes the law of each step; needs a positive temperature.
     """
 
     def __init__(
@@ -72,6 +84,7 @@ class Decoder:
         batch_size: int,
         context: int,
         ended: Callable[[Row], bool],
+        law_hook: LawHook | None = None,
     ) -> None:
         self._model = model
         self._config = config
@@ -79,6 +92,7 @@ class Decoder:
         self._batch_size = batch_size
         self._context = context
         self._ended = ended
+        self._law_hook = law_hook
         self._common: tuple[list[int], DynamicCache] | None = None
 
     def wave(self, groups: Sequence[Group]) -> Iterator[Row]:
@@ -227,15 +241,14 @@ class Decoder:
 
     def _draw(self, rows: Sequence[Row], logits_BV: Tensor) -> None:
         # A finished row may stay in the batch for a few steps; what it would draw is not looked at.
-        u_B = [row.uniforms[len(row.tokens)] if row.finish is None else 0.5 for row in rows]
+        u = [row.uniforms[len(row.tokens)] if row.finish is None else 0.5 for row in rows]
+        u_B = torch.tensor(u, dtype=torch.float64, device=logits_BV.device)
         c = self._config
-        drawn = draw(
-            logits_BV,
-            torch.tensor(u_B, dtype=torch.float64, device=logits_BV.device),
-            temperature=c.temperature,
-            top_k=c.top_k,
-            top_p=c.top_p,
-        )
+        if self._law_hook is None:
+            drawn = draw(logits_BV, u_B, temperature=c.temperature, top_k=c.top_k, top_p=c.top_p)
+        else:
+            law_BV = law(logits_BV, temperature=c.temperature, top_k=c.top_k, top_p=c.top_p)
+            drawn = picked(logits_BV, inverse_cdf(self._law_hook(rows, law_BV), u_B))
         for row, token, logp in zip(rows, drawn.token_B.tolist(), drawn.logp_B.tolist(), strict=True):
             if row.finish is not None:
                 continue

@@ -42,14 +42,23 @@ def draw(logits_BV: Tensor, u_B: Tensor, *, temperature: float, top_k: int = 0, 
     if temperature == 0:
         token_B = logits_BV.argmax(-1)
     else:
-        weight_BV = torch.softmax(logits_BV / temperature, -1)
-        if top_k and top_k < weight_BV.shape[-1]:
-            kept = weight_BV.topk(top_k, -1)
-            weight_BV = torch.zeros_like(weight_BV).scatter_(-1, kept.indices, kept.values)
-            weight_BV /= weight_BV.sum(-1, keepdim=True)
-        if top_p < 1:
-            weight_BV = nucleus(weight_BV, top_p)
-        token_B = inverse_cdf(weight_BV, u_B)
+        token_B = inverse_cdf(law(logits_BV, temperature=temperature, top_k=top_k, top_p=top_p), u_B)
+    return picked(logits_BV, token_B)
+
+
+def law(logits_BV: Tensor, *, temperature: float, top_k: int = 0, top_p: float = 1.0) -> Tensor:
+    """The law tokens are drawn from, float32; a nucleus is not renormalised. ``temperature`` is positive."""
+    weight_BV = torch.softmax(logits_BV.float() / temperature, -1)
+    if top_k and top_k < weight_BV.shape[-1]:
+        kept = weight_BV.topk(top_k, -1)
+        weight_BV = torch.zeros_like(weight_BV).scatter_(-1, kept.indices, kept.values)
+        weight_BV /= weight_BV.sum(-1, keepdim=True)
+    return nucleus(weight_BV, top_p) if top_p < 1 else weight_BV
+
+
+def picked(logits_BV: Tensor, token_B: Tensor) -> Draw:
+    """Tokens with the model's own log-probability of them."""
+    logits_BV = logits_BV.float()
     picked_B = logits_BV.gather(-1, token_B[:, None])[:, 0]
     return Draw(token_B, picked_B - logits_BV.logsumexp(-1))
 

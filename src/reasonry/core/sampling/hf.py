@@ -16,8 +16,8 @@ from reasonry.core.messages import to_openai
 from reasonry.core.models import LoadedModel
 from reasonry.core.sampling.base import Completion, Request, SamplerStats, Skip
 from reasonry.core.sampling.config import SamplingConfig
-from reasonry.core.sampling.decoding import Decoder, Group, Row
-from reasonry.errors import DataError
+from reasonry.core.sampling.decoding import Decoder, Group, LawHook, Row
+from reasonry.errors import ConfigError, DataError
 
 _BATCHES_PER_WAVE = 4  # longer waves keep the batch full for longer, and cost more when a killed one is made again
 
@@ -32,13 +32,33 @@ class HFSampler:
         config: How tokens are drawn.
         seed: Root of every sample's own random stream.
         batch_size: Most rows in flight. Never changes a sample in float32 on a CPU.
+        law_hook: Changes the law that tokens are drawn from. Not part of the identity: a caller that sets it keeps its
+            samples apart.
+
+    Raises:
+        ConfigError: A hook, and greedy decoding.
     """
 
-    def __init__(self, loaded: LoadedModel, config: SamplingConfig, *, seed: int = 0, batch_size: int = 64) -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        config: SamplingConfig,
+        *,
+        seed: int = 0,
+        batch_size: int = 64,
+        law_hook: LawHook | None = None,
+    ) -> None:
+        if law_hook is not None and config.temperature == 0:
+            raise ConfigError(
+                "temperature 0 leaves no law to change",
+                place="sampling.temperature",
+                remedy="Sample with a positive temperature.",
+            )
         self.loaded = loaded
         self.config = config
         self.seed = seed
         self.batch_size = batch_size
+        self._law_hook = law_hook
         self.stats = SamplerStats()
         self._model = loaded.model
         # Typed loosely: one method's return type depends on its flags, and several tokenizer classes share it.
@@ -48,7 +68,7 @@ class HFSampler:
 
     def with_sampling(self, config: SamplingConfig) -> HFSampler:
         """The same model, drawing in another way; costs are counted apart."""
-        return HFSampler(self.loaded, config, seed=self.seed, batch_size=self.batch_size)
+        return HFSampler(self.loaded, config, seed=self.seed, batch_size=self.batch_size, law_hook=self._law_hook)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -83,6 +103,7 @@ class HFSampler:
             batch_size=self.batch_size,
             context=self._context,
             ended=self._ended,
+            law_hook=self._law_hook,
         )
         for wave in waves:
             rows = decoder.wave([Group(r, indices, prompt_ids[r.id]) for r, indices in wave if indices])

@@ -10,11 +10,11 @@ import numpy as np
 
 from reasonry.core import jsonl
 from reasonry.core.claims import Measurement
+from reasonry.core.rows import Row
 from reasonry.test_time.claims.runs import demo_config, run_folder
 from reasonry.test_time.planner.pilot import make_pilot
 from reasonry.test_time.planner.plan import plan
 from reasonry.test_time.planner.records import Prediction
-from reasonry.test_time.pool import Row
 from reasonry.test_time.pool_files import read_pools
 from reasonry.test_time.run import solve
 from reasonry.test_time.votes import Graded, curves

@@ -24,7 +24,6 @@ from reasonry.core.report import (
     Table,
     curve_chart,
 )
-from reasonry.core.report.channels import Spec
 from reasonry.test_time.theory import hard_instances as hard
 from reasonry.test_time.theory.hard_instances import SeparationRow
 from reasonry.test_time.theory.plurality import plurality, plurality_curve
@@ -83,7 +82,7 @@ def _rates_section(rows: Sequence[SeparationRow], delta: float) -> Section:
         for field, name in COLUMNS.items()
     ]
     chart = Chart(
-        logarithmic_y(curve_chart(lines, x_title="1 / gap", y_title="samples needed", log_x=True)),
+        curve_chart(lines, x_title="1 / gap", y_title="samples needed", log_x=True, log_y=True),
         "The slopes 2 and 1 are seen on different instances",
         "Samples needed against 1 / gap, both axes logarithmic: a vote on two answers rises with slope 2, best-of-n on "
         "the long tail with slope 1; a vote on the long tail rises with little more than slope 1, and best-of-n on two "
@@ -200,13 +199,3 @@ def _ceiling_section() -> Section:
         "always likes the same wrong answer does not."
     )
     return Section("With a verifier that errs", [chart, note])
-
-
-def logarithmic_y(spec: Spec) -> Spec:
-    """``spec`` with a logarithmic y axis in every layer, in place."""
-    for layer in spec["layer"]:
-        y = layer.get("encoding", {}).get("y", {})
-        if "field" in y:
-            y["scale"] = {"type": "log", "base": 10, "nice": True}
-            y["axis"] = {**y["axis"], "format": "~s"}
-    return spec

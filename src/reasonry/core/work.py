@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from reasonry.core import jsonl
+from reasonry.core.costs import CostLog
 from reasonry.core.interrupt import GracefulStop
 from reasonry.core.progress import Progress
+from reasonry.core.rows import FileStore, Row
 from reasonry.core.run import Run
 from reasonry.core.sampling import Sampler
 from reasonry.errors import DataError, Interrupted, ResourceError
-from reasonry.test_time.pool import CostLog, FileStore, Row
 
 Say = Callable[[str], None]
 
