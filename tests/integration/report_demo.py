@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from reasonry.core.report import (
     Fact,
     Measure,
     Note,
+    Passage,
+    Passages,
     ProblemRow,
     Prose,
     Reference,
@@ -27,6 +30,7 @@ from reasonry.core.report import (
     Series,
     Spot,
     Table,
+    TokenMark,
     bar_chart,
     curve_chart,
     heatmap,
@@ -70,6 +74,7 @@ def demo_report(num_problems: int = 120, num_samples: int = LAST_K) -> Report:
             _result_section(num_samples),
             _difficulty_section(rng, problems, steps),
             _samples_section(problems),
+            _passage_section(rng),
             _claims_section(),
         ],
         footer="Seed 7. Sampling is repeatable on one machine class; figures depend on config and seed only.",
@@ -265,6 +270,63 @@ def _samples_section(problems: list[ProblemRow]) -> Section:
         "Replies",
         [Samples(problems)],
         lead="Every problem with every reply. The bar shows how the replies divide.",
+    )
+
+
+STORY = (
+    "The lighthouse keeper counted the ships twice, once at dusk and once when the fog had lifted. Nobody had asked "
+    "him to. \u201cA number that is written down once,\u201d he used to say, \u201cis a rumour.\u201d\n\n"
+    "In the spring of the third year the two counts began to differ. At dusk there were eleven ships, at dawn "
+    "eleven again, but not the same eleven: a schooner with patched sails lay where a collier had been, and no one in "
+    "the harbour remembered the schooner coming in.\n\tHe wrote:\n\n"
+    "    dusk   11\n    dawn   11\n\nand under it, in smaller letters, that a sum can be right while each of its terms "
+    "is wrong. \u0633\u0644\u0627\u0645 \u062f\u0646\u06cc\u0627 \u2014 the keeper\u2019s wife, "
+    "\U0001f469\u200d\U0001f680, laughed at that. "
+)
+
+
+def marks(rng: np.random.Generator, text: str, drift: float) -> list[TokenMark]:
+    """``text`` in words, most of them scored around ``drift``; a repeated word is a repeated context."""
+    seen: set[str] = set()
+    tokens: list[TokenMark] = []
+    for i, piece in enumerate(re.findall(r"\s*\n\s*|\s?[^\s\w]|\s?\w{1,5}|\w+|\s+", text)):
+        if i < 4:
+            tokens.append(TokenMark(piece, None, "too little context"))
+        elif piece in seen:
+            tokens.append(TokenMark(piece, None, "repeated context"))
+        else:
+            tokens.append(TokenMark(piece, float(np.clip(rng.normal(drift, 0.45), -1.4, 2.2))))
+        seen.add(piece)
+    return tokens
+
+
+def _passage_section(rng: np.random.Generator) -> Section:
+    marked = marks(rng, STORY, 0.3)
+    sums = np.cumsum([token.value or 0.0 for token in marked])
+    stop = int(np.argmax(sums >= math.log(1 / 0.001)))
+    hostile = [TokenMark(payload, 0.1 * (-1) ** i, payload) for i, payload in enumerate(PAYLOADS)]
+    hostile += [TokenMark("", 0.2, "ends no character"), TokenMark("\n", -0.4), TokenMark("\u200d", None)]
+    return Section(
+        "Where the evidence lies",
+        [
+            Passage(
+                marked,
+                "A reply with a watermark",
+                "Log e-value of each token; the flag stands where their product reached **1/0.001**.",
+                for_label="watermark",
+                against_label="no watermark",
+                stop_index=stop,
+            ),
+            Passages(
+                [
+                    Passage(marked, "as written", "What the model wrote."),
+                    Passage(marks(rng, STORY[:400], -0.05), "written by a person"),
+                    Passage(hostile, "hostile", stop_index=2, stop_label=PAYLOADS[0]),
+                ],
+                "The same detector on three texts",
+            ),
+        ],
+        lead="Each token on the colour of what it says about the key.",
     )
 
 

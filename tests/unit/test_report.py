@@ -25,6 +25,7 @@ from reasonry.core.report import (
     Estimate,
     Fact,
     Measure,
+    Passage,
     ProblemRow,
     Prose,
     Reference,
@@ -35,6 +36,7 @@ from reasonry.core.report import (
     Series,
     Spot,
     Table,
+    TokenMark,
     bar_chart,
     curve_chart,
     heatmap,
@@ -64,6 +66,7 @@ def hostile_report() -> Report:
         Prose(HOSTILE),
         Table([Column(HOSTILE)], [[HOSTILE]]),
         Samples([problem]),
+        Passage([TokenMark(HOSTILE, 0.5, HOSTILE)], HOSTILE, HOSTILE),
         Chart(LINE, HOSTILE, HOSTILE),
     ]
     return Report(HOSTILE, HOSTILE, [Fact(HOSTILE, HOSTILE)], [Section(HOSTILE, blocks)], HOSTILE)
@@ -83,6 +86,14 @@ def charts() -> dict[str, dict[str, Any]]:
             x_title="x",
             y_title="y",
             references=line,
+        ),
+        "curve on logarithmic axes": curve_chart(
+            [Series("a", [1, 2], [1, 2e4], [0.5, 1e4], [2, 3e4])],
+            x_title="x",
+            y_title="y",
+            log_x=True,
+            log_y=True,
+            references=[Reference(100.0, "enough")],
         ),
         "bars": bar_chart(rows, x_title="x", y_title="y", references=line),
         "stacked bars": bar_chart(rows, x_title="x", y_title="y", stacked=True),
@@ -349,6 +360,41 @@ def test_a_logarithmic_axis_refuses_positions_that_are_not_positive(xs: list[flo
         curve_chart([Series("a", xs, xs)], x_title="k", y_title="y", log_x=True)
 
 
+@pytest.mark.parametrize(
+    ("ys", "form", "shown"),
+    [([3.0, None, 2e4], "", "~s"), ([1e-6, math.nan, 0.5], "", "~g"), ([1e-6, 0.5], ".0%", ".0%"), ([None], "", "~s")],
+)
+def test_a_logarithmic_y_axis_is_decimal_in_every_layer(ys: list[float | None], form: str, shown: str) -> None:
+    x = list(range(1, len(ys) + 1))
+    series = [Series("a", x, ys, ys, ys)]
+    spec = curve_chart(series, x_title="k", y_title="n", log_y=True, y_format=form)
+    channels = [layer["encoding"]["y"] for layer in spec["layer"]]
+    assert len(channels) == 3
+    for y in channels:
+        assert y["scale"] == {"type": "log", "base": 10, "nice": True}
+        assert y["axis"]["format"] == shown
+        assert y["axis"]["title"] == "n"
+    fixed = curve_chart(series, x_title="k", y_title="n", log_y=True, y_domain=(1e-9, 1e5))
+    assert fixed["layer"][1]["encoding"]["y"]["scale"] == {"type": "log", "base": 10, "domain": [1e-9, 1e5]}
+    assert "type" not in curve_chart(series, x_title="k", y_title="n")["layer"][1]["encoding"]["y"]["scale"]
+
+
+@pytest.mark.parametrize(
+    ("series", "more"),
+    [
+        (Series("a", [1, 2], [0.0, 1.0]), {}),
+        (Series("a", [1, 2], [-1.0, None]), {}),
+        (Series("a", [1], [1.0], [0.0], [2.0]), {}),
+        (Series("a", [1], [1.0]), {"references": [Reference(0.0)]}),
+        (Series("a", [1], [1.0]), {"y_domain": (0.0, 1.0)}),
+    ],
+)
+def test_a_logarithmic_y_axis_refuses_what_it_cannot_show(series: Series, more: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        curve_chart([series], x_title="k", y_title="y", log_y=True, **more)
+    curve_chart([series], x_title="k", y_title="y", **more)
+
+
 def test_curves_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="distinct names"):
         curve_chart([Series("a", [1], [1]), Series("a", [1], [2])], x_title="k", y_title="y")
@@ -450,6 +496,37 @@ def test_text_has_contrast_four_and_a_half_and_marks_have_three(theme: Theme) ->
 def test_five_series_stay_apart_under_every_colour_deficiency(theme: Theme, deficiency: str) -> None:
     seen = [lab(np.asarray(DEFICIENCIES[deficiency]) @ linear(c)) for c in theme.series[:5]]
     assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) >= JUST_TELLABLE
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+def test_text_can_be_read_on_every_shade_of_the_diverging_scale(theme: Theme) -> None:
+    for shade in theme.diverging:
+        assert contrast(theme.ink, shade) >= 4.5, shade
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+def test_for_and_against_stay_apart_and_grow_from_the_middle_under_every_colour_deficiency(
+    theme: Theme, deficiency: str
+) -> None:
+    seen = [lab(np.asarray(DEFICIENCIES[deficiency]) @ linear(c)) for c in theme.diverging]
+    middle = len(seen) // 2
+    for side in (seen[: middle + 1][::-1], seen[middle:]):
+        steps = [float(np.linalg.norm(shade - seen[middle])) for shade in side]
+        assert all(b - a >= 1.5 for a, b in itertools.pairwise(steps)), steps
+        assert steps[-1] >= JUST_TELLABLE
+    # From the second shade on the two sides are told apart at a glance; the first says "hardly anything".
+    for k in range(2, middle + 1):
+        assert np.linalg.norm(seen[middle - k] - seen[middle + k]) >= JUST_TELLABLE, k
+
+
+def test_every_shade_of_the_diverging_scale_is_a_property_of_the_page() -> None:
+    page = render_html(report_of(Passage([TokenMark("a", 1.0)], "t")).to_json())
+    for theme in (LIGHT, DARK):
+        names = [*(f"against-{k}" for k in (5, 4, 3, 2, 1)), "even", *(f"for-{k}" for k in (1, 2, 3, 4, 5))]
+        for name, shade in zip(names, theme.diverging, strict=True):
+            assert f"--{name}:{shade}" in page
+            assert f".{name} {{ background: var(--{name}); }}" in page
 
 
 def test_every_light_colour_of_a_chart_has_a_dark_twin() -> None:

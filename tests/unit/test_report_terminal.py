@@ -11,12 +11,15 @@ from reasonry.core.report import (
     Estimate,
     Fact,
     Note,
+    Passage,
+    Passages,
     ProblemRow,
     Prose,
     Report,
     SampleRow,
     Samples,
     Section,
+    TokenMark,
 )
 from reasonry.core.report.terminal import outline
 
@@ -82,11 +85,29 @@ def test_samples_are_left_to_the_page() -> None:
     assert not any("the reply" in line or "the question" in line for line in lines(blocks=[Samples(rows)]))
 
 
+def test_a_passage_is_one_line_of_tokens_and_sum() -> None:
+    tokens = [TokenMark("The", None, "too little context"), TokenMark(" cat", 1.5), TokenMark(" sat", -0.25)]
+    blocks = [
+        Passage(tokens, "Reply", stop_index=1),
+        Passages([Passage(tokens * 1000, "long", digits=1), Passage([], "empty"), Passage(tokens[:1], "short")]),
+    ]
+    assert lines(blocks=blocks)[2:] == [
+        "Reply: 3 tokens, 2 scored, sum +1.25 (evidence, nats), detected here: token 2",
+        "long: 3,000 tokens, 2,000 scored, sum +1250.0 (evidence, nats)",
+        "empty: 0 tokens, 0 scored, sum +0.00",
+        "short: 1 token, 0 scored, sum +0.00",
+    ]
+
+
 def test_no_control_sequence_reaches_the_terminal() -> None:
     evil = "\x1b]0;owned\x07\x1b[2Jtext\u202e"
-    blocks = [Note(evil, "warning"), Claims([ClaimRow(evil, evil, "fail", None, "1", "gpu", "source", "metric")])]
+    blocks = [
+        Note(evil, "warning"),
+        Passage([TokenMark(evil, 1.0)], evil + "\n", value_title=evil, stop_index=0, stop_label=evil),
+        Claims([ClaimRow(evil, evil, "fail", None, "1", "gpu", "source", "metric")]),
+    ]
     found = lines(Fact(evil, evil, evil), blocks=blocks, title=evil, subtitle=evil)
-    assert len(found) == 7 and all("text" in line for line in found if line)
+    assert len(found) == 8 and all("text" in line for line in found if line)
     assert not any(c in line for line in found for c in ("\x1b", "\x07", "\u202e", "owned"))
 
 
