@@ -146,7 +146,7 @@ class BenchConfig(Config):
         "lowercase",
         "contraction",
         "swap:0.05",
-        "deletion:0.05",
+        "delete:0.05",
         "synonym:0.5",
     )
     """What is done to the texts before detection, each with its strength after a colon; all takes every one there is."""

@@ -22,8 +22,8 @@ the last two, which they recommend, are from Su, Wang and Zhao, "Online LLM wate
 2602.14286). Reconstructed here, because their text was not at hand: the family over kappa; how weights are learned,
 which is one step of expectation-maximisation a token towards the weights that would have won the most, from a prior
 that puts half on the constant calibrator (kappa = 1); the mixing of the Grenander estimate with the uniform density,
-without which one token beyond the largest P so far ends the process; and its refreshing after each of the first 32
-tokens, then whenever the past has grown by a sixteenth. ``mixture`` is the usual mixture over a grid.
+without which one token beyond the largest P so far ends the process; and its refreshing after each of the first 16
+tokens, then whenever the past has grown by an eighth. ``mixture`` is the usual mixture over a grid.
 
 Shapes: T scored tokens, R texts side by side; all functions take ``(T,)`` or ``(T, R)``. Nothing here needs the pivots
 to be Gumbel's: vLLM's and SGLang's, or those of a binary scheme, serve as well.
@@ -48,7 +48,7 @@ _LOG_KAPPAS = np.log(KAPPAS)
 _PRIOR = np.array([0.5, *[0.5 / (len(KAPPAS) - 1)] * (len(KAPPAS) - 1)])
 _PRIOR_TOK = 4.0  # A: tokens that the prior over kappa is worth
 _UNIFORM_TOK = 10.0  # C: tokens that the uniform density is worth
-_REFRESH = 16
+_REFRESH = 8
 _LOWEST, _HIGHEST = 2.0**-54, 1 - 2.0**-53
 
 

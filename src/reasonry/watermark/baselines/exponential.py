@@ -29,7 +29,6 @@ from reasonry.watermark.baselines.base import Floats, Ints
 from reasonry.watermark.baselines.calibrators import KAPPAS
 from reasonry.watermark.baselines.key_sequence import KeySequenceScheme, positions_of_runs, text_of_lengths
 from reasonry.watermark.baselines.key_words import KeyWords, open_uniforms
-from reasonry.watermark.baselines.offset_bets import slip_kernel
 from reasonry.watermark.baselines.parsing import text_form
 from reasonry.watermark.keys import SecretKey
 from reasonry.watermark.prf import token_words
@@ -66,7 +65,7 @@ class Exponential(KeySequenceScheme):
             num_runs=num_runs,
             lengths=lengths,
             alignment=Alignment(block_tok=block_tok),
-            kernel_NN=None,
+            slip_rate=0.0,
         )
         self.name = text_form(
             "exponential",
@@ -146,7 +145,7 @@ class ExponentialEdit(Exponential):
             num_runs=num_runs,
             lengths=lengths,
             alignment=Alignment(gap=gap, band_tok=band_tok, block_tok=block_tok),
-            kernel_NN=slip_kernel(num_positions, slip_rate),
+            slip_rate=slip_rate,
         )
         self.name = text_form(
             "exponential-edit",

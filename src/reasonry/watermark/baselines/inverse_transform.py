@@ -37,7 +37,6 @@ from reasonry.watermark.baselines.alignment import Alignment, CostArray
 from reasonry.watermark.baselines.base import Floats, Ints, draw
 from reasonry.watermark.baselines.key_sequence import KeySequenceScheme, positions_of_runs, text_of_lengths
 from reasonry.watermark.baselines.key_words import KeyWords, open_uniforms
-from reasonry.watermark.baselines.offset_bets import slip_kernel
 from reasonry.watermark.baselines.parsing import text_form
 from reasonry.watermark.keys import SecretKey
 from reasonry.watermark.prf import token_words
@@ -83,7 +82,7 @@ class InverseTransform(KeySequenceScheme):
             num_runs=num_runs,
             lengths=lengths,
             alignment=Alignment(gap=gap, band_tok=band_tok, block_tok=block_tok),
-            kernel_NN=slip_kernel(num_positions, (0.0 if gap is None else 0.02) if slip_rate is None else slip_rate),
+            slip_rate=(0.0 if gap is None else 0.02) if slip_rate is None else slip_rate,
         )
         self.name = text_form(
             "inverse-transform",

@@ -35,7 +35,7 @@ from reasonry.watermark.baselines.alignment import (
     permutation_p,
 )
 from reasonry.watermark.baselines.base import Floats, Ints, Reading
-from reasonry.watermark.baselines.offset_bets import first_occurrences, log_e_path
+from reasonry.watermark.baselines.offset_bets import first_occurrences, log_e_path, slip_kernel
 from reasonry.watermark.baselines.scored import Ids, check_vocab_size, token_ids
 
 _TEXTS_KEPT = 32
@@ -51,7 +51,10 @@ class KeySequenceScheme(ABC):
         num_runs: R, reference keys of the p-value, which is at least 1 / (R + 1).
         lengths: Where p is computed: every so many tokens and at the end, or after exactly these numbers of tokens.
         alignment: Which alignments are compared.
-        kernel_NN: Chances of slipping, for the e-process.
+        slip_rate: Chance of a slip at a token, for the e-process.
+
+    Raises:
+        ConfigError: A parameter is out of range.
     """
 
     name: str
@@ -65,7 +68,7 @@ class KeySequenceScheme(ABC):
         num_runs: int,
         lengths: int | Sequence[int],
         alignment: Alignment,
-        kernel_NN: Floats | None,
+        slip_rate: float,
     ) -> None:
         if num_positions < 1 or num_runs < 1:
             raise ConfigError(
@@ -77,7 +80,7 @@ class KeySequenceScheme(ABC):
         self.num_runs = num_runs
         self.lengths = lengths
         self.alignment = alignment
-        self._kernel_NN = kernel_NN
+        self._kernel_NN = slip_kernel(num_positions, slip_rate)
         self._references: OrderedDict[bytes, Floats] = OrderedDict()
 
     def __reduce__(self) -> str:

@@ -51,7 +51,7 @@ def poisson_binomial_p_path(match_T: ArrayLike, p_T: ArrayLike) -> Floats:
         DataError: The shapes differ or a probability is outside [0, 1].
     """
     match, p = _checked(match_T, p_T, "p_T")
-    match_TR, p_TR = (x if x.ndim == 2 else x[:, None] for x in (match, p))
+    match_TR, p_TR = (match, p) if p.ndim == 2 else (match[:, None], p[:, None])
     path_TR = np.empty_like(p_TR)
     num_at_once = max(1, _CACHED // (len(p) + 1))
     for start in range(0, p_TR.shape[1], num_at_once):

@@ -11,9 +11,10 @@
     synonym:p         a word of the list gets a synonym in the same grammatical form with probability p
 
 The kinds and strengths are those of MarkMyWords (Piet et al. 2023); the word lists are this package's own and shorter
-than theirs (`reasonry.watermark.bench.words`), so measure with `changed_share` what an attack did to your texts
-before you compare. Spaces, punctuation and capitals stay: a replacement has the capitals of the word it replaces, and
-the capital at the start of a sentence stays there. Articles are not adapted ("a big" may become "a enormous").
+than theirs (`reasonry.watermark.bench.words`): in Python's reference manual misspelling:0.5 changes 11 % of the words
+and synonym:1 only 5 %. So measure with `changed_share` what an attack did to your texts before you compare. Spaces,
+punctuation and capitals stay: a replacement has the capitals of the word it replaces, and the capital at the start of
+a sentence stays there. Articles are not adapted ("a big" may become "a enormous").
 
 An attack is a function of the text and of the state of the generator. Each word takes the same draws whatever happens
 to it, so with equal generators a word that a weak attack changes, a stronger one of its kind changes, too (except for

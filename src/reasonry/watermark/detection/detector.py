@@ -76,11 +76,20 @@ class WatermarkDetector:
         self._max_contexts = max_contexts
         self._shared = SeenContexts(max_contexts) if profile.dedup == "corpus" else None
 
-    def start(self, *, trace: bool = False) -> DetectorState:
-        """Begin to read a text; with ``trace`` the evidence of every token is kept."""
+    def start(self) -> DetectorState:
+        """Begin to read a text."""
+        return self._start(stops=self._stops, trace=False)
+
+    def traced(self, ids: Sequence[int] | NDArray[Any]) -> Detection:
+        """Read one text to its end and keep the evidence of every token; contexts are the text's own."""
+        state = self._start(stops=False, trace=True)
+        state.push(ids)
+        return state.result()
+
+    def _start(self, *, stops: bool, trace: bool) -> DetectorState:
         seen = None
         if self.profile.dedup != "none":
-            seen = self._shared or SeenContexts(self._max_contexts)
+            seen = SeenContexts(self._max_contexts) if trace or self._shared is None else self._shared
         return DetectorState(
             self.profile,
             self._prfs,
@@ -88,14 +97,14 @@ class WatermarkDetector:
             self.bets,
             alpha=self.alpha,
             late_start=self._late_start,
-            stops=self._stops,
+            stops=stops,
             trace=trace,
             seen=seen,
         )
 
-    def detect(self, ids: Sequence[int] | NDArray[Any], *, trace: bool = False) -> Detection:
+    def detect(self, ids: Sequence[int] | NDArray[Any]) -> Detection:
         """Read one text. Raises DataError for an id outside the vocabulary."""
-        state = self.start(trace=trace)
+        state = self.start()
         state.push(ids)
         return state.result()
 

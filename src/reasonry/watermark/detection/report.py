@@ -70,7 +70,7 @@ class Corpus(NamedTuple):
     detections: Sequence[Detection]
     rejected: Sequence[bool] | None
     shown: Sequence[Shown]
-    remarks: Sequence[str]
+    remarks: list[str]
     command: str
 
 

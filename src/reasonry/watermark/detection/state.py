@@ -158,12 +158,12 @@ class DetectorState:
             pushed = self._wealth.push(keyed.match_SK, keyed.p_SK, path=self._trace is not None)
             done = slice(0, pushed.num_used)
             p_SK = keyed.p_SK
-            if isinstance(p_SK, float):
+            if not isinstance(p_SK, np.ndarray):
                 self._constant_p = p_SK
             elif self._wealth.num_scored <= _EXACT_UP_TO:
                 self._fixed.append((keyed.match_SK[done], p_SK[done]))
             if self._trace is not None:
-                full = np.full(keyed.match_SK.shape, p_SK) if isinstance(p_SK, float) else p_SK
+                full = p_SK if isinstance(p_SK, np.ndarray) else np.full(keyed.match_SK.shape, p_SK)
                 row = (scored_S[done] + offset, keyed.match_SK[done], full[done], pushed.log_e_S)
                 self._trace.append(row)
             if pushed.crossed is not None:

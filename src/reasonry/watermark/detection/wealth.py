@@ -111,7 +111,7 @@ class Wealth:
         nothing = np.empty(0)
         if self.is_stopped or len(match_SK) == 0:
             return Pushed(0, None, nothing)
-        if isinstance(p_SK, float) and not self._late_start and not path:
+        if not isinstance(p_SK, np.ndarray) and not self._late_start and not path:
             crossed = self._push_counts(match_SK, p_SK)
             return Pushed(crossed if self.is_stopped and crossed else len(match_SK), crossed, nothing)
         crossed = None
@@ -120,7 +120,7 @@ class Wealth:
         num_used = 0
         for start in range(0, len(match_SK), step):
             part = slice(start, start + step)
-            log_e_S, at = self._push_each(match_SK[part], p_SK if isinstance(p_SK, float) else p_SK[part])
+            log_e_S, at = self._push_each(match_SK[part], p_SK[part] if isinstance(p_SK, np.ndarray) else p_SK)
             if at is not None:
                 crossed = start + at
             num_used += len(log_e_S)
@@ -152,7 +152,7 @@ class Wealth:
         return log_e_S[:num_used], crossed
 
     def _increments(self, match_SK: Bools, p_SK: Floats | float) -> Floats:
-        p = np.full(match_SK.shape, p_SK) if isinstance(p_SK, float) else p_SK
+        p = p_SK if isinstance(p_SK, np.ndarray) else np.full(match_SK.shape, p_SK)
         flat = self.bets.log_increments(p.reshape(-1))
         chosen = np.where(match_SK.reshape(-1, 1), flat.match_TG, flat.mismatch_TG)
         return chosen.reshape(*match_SK.shape, -1)

@@ -14,16 +14,22 @@ from typing import Any, NamedTuple
 
 from reasonry.core import atomic
 from reasonry.core.models import find_causal_lm
+from reasonry.core.models.tokenizer import load_tokenizer
 from reasonry.core.rows import Row
 from reasonry.core.run import Run, default_folder, read_json
 from reasonry.core.sampling import Completion, Request
 from reasonry.core.work import Say, stored, working
 from reasonry.errors import ConfigError, RunMismatchError
 from reasonry.watermark.config import GenerateConfig
+from reasonry.watermark.detection import WatermarkDetector
+from reasonry.watermark.detection.examine import Examined, examine
+from reasonry.watermark.detection.read import Document
+from reasonry.watermark.detection.run import anchor_of
 from reasonry.watermark.generation.prompts import read_prompts
 from reasonry.watermark.key_ring import ENVIRONMENT_NAME, KeyRing, default_path, open_ring
 from reasonry.watermark.keys import SecretKey
 from reasonry.watermark.profile import AnchorProfile, Profile, check_match, read_profile, write_profile
+from reasonry.watermark.tokenizing import encode
 
 SIGNED = "signed.jsonl"
 PROFILE = "profile.json"
@@ -34,15 +40,34 @@ class Generated(NamedTuple):
 
     Attributes:
         folder: The run directory.
+        model: What was sampled.
         profile: How the texts are marked.
         key_id: With which key.
         rows: The rows of signed.jsonl, prompts in their order.
     """
 
     folder: Path
+    model: str
     profile: Profile
     key_id: str
     rows: list[Row]
+
+    @property
+    def signed(self) -> Path:
+        """The file with the texts."""
+        return self.folder / SIGNED
+
+
+class Checked(NamedTuple):
+    """The texts as a detector sees them.
+
+    Attributes:
+        examined: Detection of the texts, tokenised again.
+        num_same_ids: Texts whose token ids come back when the text is tokenised again.
+    """
+
+    examined: Examined
+    num_same_ids: int
 
 
 def generate(
@@ -83,7 +108,38 @@ def generate(
         wanted = [r for r in rows if r["id"] in order and r["index"] < config.n]
         wanted.sort(key=lambda r: (order[r["id"]], r["index"]))
         atomic.write_json(run.path("results.json"), _results(profile, key.key_id, wanted))
-    return Generated(folder, profile, key.key_id, wanted)
+    return Generated(folder, config.model, profile, key.key_id, wanted)
+
+
+def check(config: GenerateConfig, generated: Generated) -> Checked:
+    """Look for the mark in the texts themselves, as somebody would who has only them.
+
+    Raises:
+        ReasonryError: The tokenizer or the anchor cannot be loaded.
+    """
+    profile = generated.profile
+    tokenizer = load_tokenizer(config.model, config.model_options).tokenizer
+    key = open_ring(config.ring).get(generated.key_id)
+    detector = WatermarkDetector(profile, [key], anchor=anchor_of(profile, config.model_options))
+    texts = [Document(f"{r['id']} #{r['index'] + 1}", str(generated.signed), text=r["text"]) for r in generated.rows]
+    examined = examine(texts, detector, tokenizer=tokenizer)
+    ends = set(getattr(tokenizer, "all_special_ids", ()))
+    same = sum(
+        encode(tokenizer, row["text"]) == [i for i in row["token_ids"] if i not in ends] for row in generated.rows
+    )
+    return Checked(examined, same)
+
+
+def results_json(generated: Generated, checked: Checked) -> dict[str, Any]:
+    """The JSON object of the command."""
+    found = checked.examined.detections
+    return {
+        **_results(generated.profile, generated.key_id, generated.rows),
+        "signed": str(generated.signed),
+        "num_detected": sum(d.is_watermarked for d in found),
+        "num_same_ids": checked.num_same_ids,
+        "detections": [d.to_json() for d in found],
+    }
 
 
 def ring_to_sign_with(path: Path | None, *, say: Say) -> KeyRing:
