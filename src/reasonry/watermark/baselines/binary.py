@@ -132,16 +132,16 @@ class ChristBinary:
     ) -> None:
         if context_tok < 1:
             raise ConfigError(f"a context of {context_tok} tokens", place="context_tok", remedy="Use at least 1.")
-        self.name = text_form("christ", ChristBinary, context_tok=context_tok, prf=prf)
+        self.name = text_form("binary", ChristBinary, context_tok=context_tok, prf=prf)
         self.vocab_size = check_vocab_size(vocab_size)
         self.context_tok = context_tok
         self.code = HuffmanCode(np.ones(vocab_size) if law is None else _checked_law(law, vocab_size))
         # A key of its own: the words of a context and a token are the Gumbel scheme's.
         self._prf = make_prf(prf, SecretKey(key.derive("baselines/binary", 32)))
 
-    def start(self) -> _BinaryMarker:
+    def start(self) -> BinaryMarker:
         """A marker for a new text."""
-        return _BinaryMarker(self)
+        return BinaryMarker(self)
 
     def uniforms(self, context: Contexts, node_B: Ints) -> Floats:
         """The keyed numbers of nodes: of one context, or of as many contexts as nodes."""
@@ -185,7 +185,9 @@ class ChristBinary:
         return np.where(bit_B, 1 - u_B, u_B), np.cumsum(num_bits_N) - 1
 
 
-class _BinaryMarker:
+class BinaryMarker:
+    """Marks one text; knows which contexts it has used."""
+
     def __init__(self, scheme: ChristBinary) -> None:
         self._scheme = scheme
         self._seen = SeenContexts()

@@ -5,12 +5,13 @@
     cost        log(1 - xi[j, y])                         strongly negative where xi is near 1
     EXP         one offset for the whole text
     EXP-edit    Levenshtein alignments with gap cost 0: a token or a key position left out costs only what it would win
-    e-process   bets kappa xi^(kappa-1) on the first occurrence of each token, over offsets (EXP-edit: which may slip);
-                a token of probability p has xi^(1/p - 1) / p for density
+    e-process   bets 1 - s + s kappa xi^(kappa-1) on the first occurrence of each token, over offsets (EXP-edit: which
+                may slip); the xi of a token of probability 1/kappa has density kappa xi^(kappa-1)             [ours]
 
 The alignments and the p-value: `reasonry.watermark.baselines.alignment`. The e-process, with the proof that it is one:
-`reasonry.watermark.baselines.offset_bets`; kappa xi^(kappa-1) has mean 1 for xi uniform, and the column xi[., y] of a
-token that did not occur before is uniform and independent of all other columns.
+`reasonry.watermark.baselines.offset_bets`; each bet has mean 1 for xi uniform, and the column xi[., y] of a token that
+did not occur before is uniform and independent of all other columns. A stake s below 1 is for text in which certain and
+uncertain steps alternate: on a step of no entropy it loses at most -log(1 - s) nats, however small xi.
 
 Where a step has the context hash in place of the position the same rule is Aaronson's Gumbel scheme, which needs no
 search over offsets but loses every token after an edit of its context.
@@ -26,12 +27,14 @@ from numpy.typing import NDArray
 
 from reasonry.watermark.baselines.alignment import Alignment, CostArray
 from reasonry.watermark.baselines.base import Floats, Ints
-from reasonry.watermark.baselines.calibrators import KAPPAS
 from reasonry.watermark.baselines.key_sequence import KeySequenceScheme, positions_of_runs, text_of_lengths
 from reasonry.watermark.baselines.key_words import KeyWords, open_uniforms
 from reasonry.watermark.baselines.parsing import text_form
 from reasonry.watermark.keys import SecretKey
 from reasonry.watermark.prf import token_words
+
+KAPPAS = np.array([2.5, 6.0, 15.0, 45.0])
+STAKES = (0.15, 0.35, 0.75)
 
 
 class Exponential(KeySequenceScheme):
@@ -68,7 +71,7 @@ class Exponential(KeySequenceScheme):
             slip_rate=0.0,
         )
         self.name = text_form(
-            "exponential",
+            "exp",
             Exponential,
             num_positions=num_positions,
             num_runs=num_runs,
@@ -101,9 +104,10 @@ class Exponential(KeySequenceScheme):
         return _log_complement(open_uniforms(token_words(seed_XN, token_U[:, None, None])))
 
     def log_bets(self, token_U: Ints) -> Floats:
-        """The bets log(kappa xi^(kappa-1)), shape (U, G, N)."""
-        log_xi_UN = np.log(self.uniforms(token_U, np.arange(self.num_positions)))
-        return np.log(KAPPAS)[:, None] + (KAPPAS - 1)[:, None] * log_xi_UN[:, None]
+        """The logarithm of the bet of each kappa and stake, shape (U, G, N)."""
+        xi_U1N = self.uniforms(token_U, np.arange(self.num_positions))[:, None]
+        excess_UKN = KAPPAS[:, None] * xi_U1N ** (KAPPAS[:, None] - 1) - 1
+        return np.concatenate([np.log1p(stake * excess_UKN) for stake in STAKES], axis=1)
 
 
 class ExponentialEdit(Exponential):
@@ -148,7 +152,7 @@ class ExponentialEdit(Exponential):
             slip_rate=slip_rate,
         )
         self.name = text_form(
-            "exponential-edit",
+            "exp-edit",
             ExponentialEdit,
             num_positions=num_positions,
             num_runs=num_runs,

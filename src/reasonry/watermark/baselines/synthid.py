@@ -116,9 +116,9 @@ class SynthID:
     def __reduce__(self) -> str:
         raise TypeError("a scheme holds a key: it is not serialised")
 
-    def start(self) -> _TournamentMarker:
+    def start(self) -> TournamentMarker:
         """A marker for a new text."""
-        return _TournamentMarker(self)
+        return TournamentMarker(self)
 
     def step_g_values(self, context_1H: Ints, token_K: Ints) -> Bits:
         """g-values of candidate tokens after a context, shape (K, M)."""
@@ -163,7 +163,9 @@ class SynthID:
         return hash_NM % len(self._table)
 
 
-class _TournamentMarker:
+class TournamentMarker:
+    """Marks one text; knows which contexts it has used."""
+
     def __init__(self, scheme: SynthID) -> None:
         self._scheme = scheme
         self._seen = SeenContexts()

@@ -7,8 +7,8 @@
     e        average over lambda_0 in {.05 .. .6} x decay in {1 .. .7} of prod (1 + lambda_l (2 g - 1)),
              lambda_l = lambda_0 decay^(l-1): each member is one bet for the whole text                        [ours]
 
-Dathathri et al., Nature 634 (2024) 818. Where the weighted sum is far in its tail the normal p-value is an approximation;
-the other two are exact for fair and independent bits.
+Dathathri et al., Nature 634 (2024) 818. The normal p-value is an approximation, a poor one far out in its tail; the
+other two tests are exact for fair and independent bits.
 
 Legend: N scored tokens, M rounds (m), K candidate tokens, G bets.
 """
