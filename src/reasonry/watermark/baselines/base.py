@@ -83,7 +83,10 @@ def draw(q_V: Floats, u: float) -> int:
 
 
 def sequential_p(p_T: Floats) -> Floats:
-    """Anytime p-values from fixed-length ones: running minimum of k (k + 1) p_k, at most 1. NaN entries are skipped."""
-    k_T = np.arange(1, len(p_T) + 1, dtype=np.float64)
+    """Anytime p-values from fixed-length ones: running minimum of k (k + 1) p_k at the k-th look, at most 1.
+
+    NaN entries are no looks and cost nothing.
+    """
+    k_T = np.cumsum(~np.isnan(p_T)).astype(np.float64)
     paid_T = np.where(np.isnan(p_T), 1.0, p_T * k_T * (k_T + 1))
     return np.minimum.accumulate(np.minimum(paid_T, 1.0)) if len(p_T) else p_T.copy()
