@@ -46,6 +46,16 @@ METHODS: tuple[Method, ...] = (
         "vote, select or self-correct; stop early with a guarantee; plan what more samples would buy",
         "docs/test_time.md",
     ),
+    Method(
+        "anchored-e-watermark",
+        "provenance",
+        "reasonry.watermark",
+        "arXiv 2602.17608",
+        "preview",
+        ("watermark",),
+        "sign generated text; detect it in a stream with an anytime error guarantee",
+        "docs/watermark.md",
+    ),
 )
 
 VERBS: tuple[Verb, ...] = (
@@ -58,6 +68,12 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb("plan", "reasonry.cli.plan:main", "PILOT", "how many samples it takes: needed n, tokens, cost, ceilings"),
     Verb("curve", "reasonry.cli.curve:main", "SAMPLES", "maj@k, bon@k, weighted@k, pass@k of samples you have"),
+    Verb(
+        "watermark",
+        "reasonry.cli.watermark:main",
+        "key|generate|detect|calibrate|bench",
+        "sign generated text, and find the mark in a text or a stream",
+    ),
     Verb("data", "reasonry.cli.data:main", "make|check", "make problems, or check a data file line by line"),
     Verb("reproduce", "reasonry.cli.reproduce:main", "[CLAIM...]", "measure claims and print PASS or FAIL"),
     Verb("view", "reasonry.cli.view:main", "RUN", "show a run directory's report"),

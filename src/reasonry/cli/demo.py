@@ -1,4 +1,4 @@
-"""``reasonry demo``: the main job on the embedded model and the built-in problems, and every two-minute claim."""
+"""``reasonry demo``: the main jobs on the embedded model and built-in data, and every two-minute claim."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reasonry.errors import EXIT_CHECK_FAILED, EXIT_OK
 
 
 class DemoConfig(Config):
-    """Sample a packaged model on built-in problems, vote, verify, measure the quick claims, and report."""
+    """Sample a packaged model on built-in problems, vote, verify; sign text and recognise it; measure the quick claims."""
 
     problems: Annotated[int, Field(ge=2)] = 48
     """How many problems."""
@@ -36,7 +36,7 @@ def main(args: Sequence[str], as_json: bool) -> int:
     optional.need("vl_convert", extra="report", why="it holds the chart runtime of the report")
     from reasonry.core import claims
     from reasonry.core.report import write_report
-    from reasonry.test_time.demo import run_demo
+    from reasonry.demo import run_demo
 
     out = Output(as_json=as_json)
     chosen = claims.choose(claims.load_claims(), (), "cpu-2min") if cfg.claims else []

@@ -68,6 +68,9 @@ class DetectConfig(Config):
     """Text file, JSONL of rows with "text" or "token_ids", or - for standard input."""
     profile: Path | None = None
     """How the text was marked; profile.json beside the file when not given."""
+    scheme: str = ""
+    """Instead of a profile: vllm-gumbel, vllm-dual-gumbel, sglang-gumbel or sglang-dual-gumbel for text that those
+    engines marked with an integer key of the ring; a text then needs --tokenizer, token ids do not."""
     ring: Annotated[Path | None, Neutral] = None
     """Key ring; REASONRY_WATERMARK_KEYS or the one in your config folder when not given."""
     key_id: tuple[str, ...] = ()

@@ -4,7 +4,8 @@ The keyed symbol is a function of the key and the context. Where a context comes
 repeats itself would be counted again and again, and boilerplate would look marked by chance. Only the first occurrence
 counts, at generation and at detection alike.
 
-A hash table with open addressing keeps the contexts, all its steps vectorised. Memory is bounded: when a table of
+A hash table with open addressing keeps the contexts, all its steps vectorised. It is made when a second piece comes;
+repetitions within a first short piece, often the whole text, are found by sorting. Memory is bounded: when a table of
 ``capacity`` contexts is full it becomes the previous one and a new one begins, so the last ``capacity`` distinct
 contexts are always known and at most twice as many. Beyond that window a repeated context counts again. The tables take
 at most 48 bytes for each of the ``capacity`` contexts where that is a power of two, and less than 96 where it is not.
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from reasonry.watermark.prf.mixing import U64
 
 _EMPTY = np.uint64(0)
+_FEW = 1 << 12  # beyond, the table is faster than sorting
 DEFAULT_CAPACITY = 1 << 20
 
 
@@ -33,7 +35,8 @@ class SeenContexts:
 
     def __init__(self, capacity: int = DEFAULT_CAPACITY) -> None:
         self._capacity = max(1, capacity)
-        self._current = _Table(self._capacity)
+        self._first: U64 | None = None  # the only piece so far; when there are more, all are in tables
+        self._current: _Table | None = None
         self._previous: _Table | None = None
 
     def first_seen(self, hash_N: U64) -> NDArray[np.bool_]:
@@ -41,16 +44,21 @@ class SeenContexts:
 
         Shape (N,) in and out. The contexts are remembered.
         """
+        hash_N = _occupied(hash_N)
+        if self._first is None and self._current is None and len(hash_N) <= min(_FEW, self._capacity):
+            self._first = hash_N
+            return _first_of_equals(hash_N)
+        current = self._made_table()
         is_new_N = np.empty(len(hash_N), dtype=np.bool_)
         start = 0
         while start < len(hash_N):
-            room = self._capacity - self._current.num
+            room = self._capacity - current.num
             if room <= 0:
-                self._previous, self._current = self._current, _Table(self._capacity)
+                self._previous, self._current = current, (current := _Table(self._capacity))
                 continue
             stop = min(len(hash_N), start + room)
             part_N = hash_N[start:stop]
-            new_N = self._current.insert(part_N)
+            new_N = current.insert(part_N)
             if self._previous is not None:
                 new_N &= ~self._previous.contains(part_N)
             is_new_N[start:stop] = new_N
@@ -62,15 +70,26 @@ class SeenContexts:
 
         A window that would move on within ``hash_N`` does not: a context that it would forget counts as seen.
         """
-        is_new_N = _Table(len(hash_N)).insert(hash_N)
+        hash_N = _occupied(hash_N)
+        is_new_N = _first_of_equals(hash_N)
+        if self._first is not None:
+            self._made_table()
         for table in (self._current, self._previous):
             if table is not None:
                 is_new_N &= ~table.contains(hash_N)
         return is_new_N
 
+    def _made_table(self) -> _Table:
+        if self._current is None:
+            self._current = _Table(self._capacity)
+            if self._first is not None:
+                self._current.insert(self._first)
+                self._first = None
+        return self._current
+
 
 class _Table:
-    """Linear probing in a table of at least twice as many slots as it may hold."""
+    """Linear probing in a table of at least twice as many slots as it may hold; for hashes that are not zero."""
 
     def __init__(self, capacity: int) -> None:
         self._limit_bits = max(4, (2 * capacity - 1).bit_length())
@@ -78,7 +97,6 @@ class _Table:
         self._make_slots()
 
     def contains(self, hash_N: U64) -> NDArray[np.bool_]:
-        hash_N = _occupied(hash_N)
         found_N = np.zeros(len(hash_N), dtype=np.bool_)
         index_N = np.arange(len(hash_N))
         slot_N = self._slot(hash_N)
@@ -92,7 +110,6 @@ class _Table:
 
     def insert(self, hash_N: U64) -> NDArray[np.bool_]:
         """Add contexts; True where one was not there before, the first of equals winning."""
-        hash_N = _occupied(hash_N)
         self._make_room(len(hash_N))
         is_new_N = np.zeros(len(hash_N), dtype=np.bool_)
         index_N = np.arange(len(hash_N))
@@ -134,4 +151,17 @@ class _Table:
 
 def _occupied(hash_N: U64) -> U64:
     """Zero marks a free slot; a context whose hash is zero is kept as one."""
-    return np.where(hash_N == _EMPTY, np.uint64(1), hash_N)
+    return np.maximum(hash_N, np.uint64(1))
+
+
+def _first_of_equals(hash_N: U64) -> NDArray[np.bool_]:
+    """True where a hash occurs for the first time."""
+    if len(hash_N) > _FEW:
+        return _Table(len(hash_N)).insert(hash_N)
+    is_new_N = np.ones(len(hash_N), dtype=np.bool_)
+    sorted_N = np.sort(hash_N)
+    if np.count_nonzero(sorted_N[1:] == sorted_N[:-1]):
+        order_N = np.argsort(hash_N, kind="stable")
+        sorted_N = hash_N[order_N]
+        is_new_N[order_N[1:]] = sorted_N[1:] != sorted_N[:-1]
+    return is_new_N

@@ -298,7 +298,9 @@ def _coupled(q_KN: Laws, p0_KN: Laws, keyed_K: Ints, rng: np.random.Generator) -
     return text_K
 
 
-def gumbel_pivots(token_laws: StepLaws, kind: Kind, *, num_tok: int, num_texts: int, rng: np.random.Generator) -> Floats:
+def gumbel_pivots(
+    token_laws: StepLaws, kind: Kind, *, num_tok: int, num_texts: int, rng: np.random.Generator
+) -> Floats:
     """Keyed uniform numbers of the tokens under the Gumbel scheme.
 
     Args:

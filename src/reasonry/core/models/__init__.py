@@ -17,6 +17,7 @@ from reasonry.core.models.load import AutoClass, LoadedModel, content_hash, load
 from reasonry.core.models.packaged import PACKAGED, PackagedModel, is_installed, packaged_path
 from reasonry.core.models.quiet import quiet_transformers
 from reasonry.core.models.safety import check_config
+from reasonry.core.models.tokenizer import LoadedTokenizer, load_tokenizer
 
 __all__ = [
     "CACHE_FORMAT",
@@ -24,6 +25,7 @@ __all__ = [
     "AutoClass",
     "Dtype",
     "LoadedModel",
+    "LoadedTokenizer",
     "ModelConfig",
     "PackagedModel",
     "best_device",
@@ -36,6 +38,7 @@ __all__ = [
     "is_installed",
     "load_causal_lm",
     "load_pretrained",
+    "load_tokenizer",
     "local_folder",
     "packaged_path",
     "quiet_transformers",

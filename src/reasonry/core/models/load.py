@@ -6,21 +6,18 @@ fill it with random numbers.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from reasonry.core import optional
-from reasonry.core.models.config import ModelConfig, trusts_code
+from reasonry.core.models.config import ModelConfig
 from reasonry.core.models.device import best_device, device_error, torch_dtype
-from reasonry.core.models.find import find_model, local_folder
+from reasonry.core.models.find import find_model
 from reasonry.core.models.packaged import PACKAGED, check_causal_lm
-from reasonry.core.models.quiet import quiet_transformers
-from reasonry.core.models.safety import check_hub_configs
-from reasonry.errors import DataError, MissingDependencyError, ReasonryError, ResourceError, UnsafeArtifactError
+from reasonry.core.models.source import Source
+from reasonry.errors import DataError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -71,31 +68,25 @@ def load_pretrained(
         ResourceError: The hub cannot be reached, or the device is not there.
     """
     options = options or ModelConfig()
-    trust = trusts_code(options)
     find_model(name, options)  # every cheap mistake is found before torch is imported
     optional.need("torch", extra="hf", why=why)
     optional.need("transformers", extra="hf", why=why)
-    where = local_folder(name, model=options)
+    source = Source.of(name, options)
     import torch
     import transformers
 
     device = best_device() if options.device == "auto" else options.device
     dtype = torch_dtype(options.dtype, device)
-    is_local = Path(where).is_dir()
-    revision = {"revision": options.revision} if options.revision and not is_local else {}
-    with _load_errors(name, where), quiet_transformers():
-        if not is_local:
-            check_hub_configs(where, trust=trust, revision=options.revision or None)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(where, trust_remote_code=trust, **revision)
-        config = transformers.AutoConfig.from_pretrained(where, trust_remote_code=trust, **revision)
+    with source.loading():
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source.where, **source.keywords)
+        config = transformers.AutoConfig.from_pretrained(source.where, **source.keywords)
         loaded = getattr(transformers, auto_class).from_pretrained(
-            where,
+            source.where,
             config=config,
             dtype=dtype,
             use_safetensors=True,
-            trust_remote_code=trust,
             output_loading_info=True,
-            **revision,
+            **source.keywords,
         )
     model, info = cast("tuple[PreTrainedModel, dict[str, Any]]", loaded)
     if missing := sorted(info["missing_keys"]):  # transformers would fill them with random numbers
@@ -110,13 +101,13 @@ def load_pretrained(
         raise device_error(device, e) from e
     identity = {
         # A local folder's name may be used again for other weights, and it may carry a person's: its content counts.
-        "model": name if name in PACKAGED or not is_local else "local",
+        "model": name if name in PACKAGED or not source.is_local else "local",
         "revision": options.revision or getattr(config, "_commit_hash", None) or "",
         "dtype": str(dtype).removeprefix("torch."),
         "device": device.split(":")[0],
     }
-    if is_local and name not in PACKAGED:
-        identity["weights"] = content_hash(Path(where))
+    if source.is_local and name not in PACKAGED:
+        identity["weights"] = content_hash(Path(source.where))
     return LoadedModel(model, tokenizer, name, identity)
 
 
@@ -149,45 +140,3 @@ def content_hash(folder: Path) -> str:
                 digest = hashlib.file_digest(f, "sha256").hexdigest()
             total.update(f"{path.name}\0{digest}\0".encode("utf-8", "surrogateescape"))
     return total.hexdigest()
-
-
-@contextlib.contextmanager
-def _load_errors(name: str, where: str) -> Iterator[None]:
-    """Turn what the libraries raise about a model into an error for its user."""
-    try:
-        yield
-    except (ReasonryError, MemoryError):
-        raise
-    except Exception as e:  # a folder of unknown content goes through four libraries; there is no list of their errors
-        raise _load_error(name, where, e) from e
-
-
-def _load_error(name: str, where: str, error: Exception) -> ReasonryError:
-    text = " ".join(str(error).split())[:300].rstrip(". ")
-    if isinstance(error, ImportError):
-        return MissingDependencyError(f"the model needs a package that is not installed: {text}", place=name)
-    if "trust_remote_code" in text:
-        return UnsafeArtifactError(
-            "the model needs code from its repository",
-            place=name,
-            remedy="Use a model of a built-in architecture, or read the code and opt in with "
-            "--model-options.trust-remote-code and a pinned --model-options.revision.",
-        )
-    if Path(where).is_dir():
-        return DataError(
-            f"cannot be loaded: {type(error).__name__}: {text}",
-            place=name,
-            remedy="Are all files of the model there, and whole? Copy or download it again.",
-        )
-    if "safetensors" in text:
-        return UnsafeArtifactError(
-            f"the model has no safetensors weights: {text}",
-            place=name,
-            remedy="Pickled weights can run code when loaded. Convert them where you trust them, or use another model.",
-        )
-    return ResourceError(
-        f"cannot get the model from the hub: {text}",
-        place=name,
-        remedy=f"Check the name and the network, give a local folder, or use a packaged model: "
-        f"{', '.join(a for a, m in PACKAGED.items() if m.kind == 'causal-lm')}.",
-    )

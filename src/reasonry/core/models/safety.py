@@ -29,9 +29,7 @@ def check_folder(folder: Path, *, trust: bool) -> None:
         if is_adapter:
             remedy = "It holds an adapter: merge it into its base model (PEFT's merge_and_unload) and save that."
         raise DataError("the model folder has no config.json", place=str(folder), remedy=remedy)
-    for name in _CONFIG_FILES:
-        if (folder / name).is_file():
-            check_config(_read_config(folder / name), place=str(folder / name), trust=trust)
+    check_configs(folder, trust=trust)
     files = {p.suffix for p in folder.iterdir()}
     if files & {".bin", ".pt", ".pth", ".pkl", ".ckpt"} and ".safetensors" not in files:
         raise UnsafeArtifactError(
@@ -45,6 +43,18 @@ def check_folder(folder: Path, *, trust: bool) -> None:
             place=str(folder),
             remedy="Merge it (PEFT's merge_and_unload) and give that folder, or remove adapter_config.json.",
         )
+
+
+def check_configs(folder: Path, *, trust: bool) -> None:
+    """`check_config` on each config that a folder holds.
+
+    Raises:
+        DataError: One is no JSON object.
+        UnsafeArtifactError: One would run code.
+    """
+    for name in _CONFIG_FILES:
+        if (folder / name).is_file():
+            check_config(_read_config(folder / name), place=str(folder / name), trust=trust)
 
 
 def check_hub_configs(hub_id: str, *, trust: bool, revision: str | None) -> None:

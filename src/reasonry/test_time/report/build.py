@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
-from reasonry.core.report import Block, ClaimRow, Claims, Code, Column, Estimate, Fact, Note, Report, Section, Table
+from reasonry.core.report import Block, Code, Column, Estimate, Fact, Note, Report, Section, Table
 from reasonry.test_time.config import SolveConfig
 from reasonry.test_time.report.correction import correction_section
 from reasonry.test_time.report.curves import curves_section, tokens_section
@@ -31,10 +30,8 @@ def _how(solved: Solved) -> str:
     return name if solved.stop == "fixed" else f"{name}, stopped by {solved.stop}"
 
 
-def build_report(
-    solved: Solved, config: SolveConfig, *, command: str, claims: Sequence[ClaimRow] = (), title: str = ""
-) -> Report:
-    """The report of a solve run; with ``claims`` the demo's."""
+def build_report(solved: Solved, config: SolveConfig, *, command: str) -> Report:
+    """The report of a solve run."""
     num_problems = len(solved.task.problems)
     one = solved.counts.num_right / max(1, solved.counts.total)
     if solved.curves:
@@ -63,17 +60,9 @@ def build_report(
     else:
         sections += [stopping_section(solved), votes_section(solved)]
     sections += [*difficulty_section(solved), samples_section(solved)]
-    if claims:
-        sections.append(
-            Section(
-                "Claims",
-                [Claims(list(claims))],
-                "Each line was measured on this machine, just now; reasonry reproduce measures it again.",
-            )
-        )
     sections.append(Section("Run", [*_warnings(solved), _costs_table(solved), Code(command, "Continue or repeat")]))
     return Report(
-        title or f"{solved.task.name}: {_how(solved)}",
+        f"{solved.task.name}: {_how(solved)}",
         f"{config.model} on {len(solved.task.problems)} problems, temperature {config.sampling.temperature:g}, "
         f"seed {config.seed}",
         facts,

@@ -74,6 +74,7 @@ class WatermarkDetector:
         self._late_start = late_start
         self._stops = stops
         self._max_contexts = max_contexts
+        self._profile_id = profile.profile_id
         self._shared = SeenContexts(max_contexts) if profile.dedup == "corpus" else None
 
     def start(self) -> DetectorState:
@@ -100,6 +101,7 @@ class WatermarkDetector:
             stops=stops,
             trace=trace,
             seen=seen,
+            profile_id=self._profile_id,
         )
 
     def detect(self, ids: Sequence[int] | NDArray[Any]) -> Detection:

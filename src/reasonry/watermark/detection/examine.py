@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from reasonry.watermark.combine import e_bh
 from reasonry.watermark.detection.detector import WatermarkDetector
-from reasonry.watermark.detection.feed import feed_text
-from reasonry.watermark.detection.read import Document
+from reasonry.watermark.detection.feed import feed_document
+from reasonry.watermark.detection.others import SchemeDetector
+from reasonry.watermark.detection.read import Document, TextSource
 from reasonry.watermark.detection.report import Shown
 from reasonry.watermark.detection.result import Detection
+from reasonry.watermark.tokenizing import encode
 
-_MOST_SHOWN_TOK = 5000
+_MOST_SHOWN_TOK = 3000
+_MOST_SHOWN_CHARS = 12_000
+
+Detector = WatermarkDetector | SchemeDetector
 
 
 class Examined(NamedTuple):
@@ -33,11 +42,12 @@ class Examined(NamedTuple):
 
 def examine(
     documents: Iterable[Document],
-    detector: WatermarkDetector,
+    detector: Detector,
     *,
-    tokenizer: Any | None,
+    tokenizer: Callable[[], Any],
     fdr: bool = False,
     num_shown: int = 8,
+    done: Mapping[str, Detection] | None = None,
     tick: Callable[[Document, Detection], None] = lambda document, detection: None,
 ) -> Examined:
     """Read all texts.
@@ -45,26 +55,26 @@ def examine(
     Args:
         documents: The texts; of those with text the ids are made here, of the others they are taken.
         detector: Stops at its threshold.
-        tokenizer: Needed for texts, and to show tokens in words; None where there are ids only.
+        tokenizer: Gives the tokenizer; called when the first text comes, so never where there are ids only.
         fdr: Test all texts together by e-BH, at the detector's alpha. The e-value of a text is that of the moment at
             which its reading stopped.
         num_shown: How many texts are read a second time, to the end, with a trace.
+        done: Detections of an earlier session, by the place of the text.
         tick: Called after each text.
     """
     names: list[str] = []
     detections: list[Detection] = []
     shown: list[Shown] = []
     for document in documents:
-        state = detector.start()
-        if document.text is not None:
-            feed_text(document.text, tokenizer, state)
-        else:
-            state.push(document.ids or ())
-        detection = state.result()
+        is_shown = len(shown) < num_shown
+        kept = _Kept(document.text) if is_shown and document.text is not None else None
+        if kept is not None:
+            document = replace(document, text=kept)
+        detection = (done or {}).get(document.place) or _detect(document, detector, tokenizer)
         names.append(document.id)
         detections.append(detection)
-        if len(shown) < num_shown and detection.num_scored:
-            shown.append(_traced(document, detector, tokenizer))
+        if is_shown and detection.num_scored:
+            shown.append(_traced(document, kept.beginning() if kept is not None else None, detector, tokenizer))
         tick(document, detection)
     rejected = None
     if fdr and detections:
@@ -72,13 +82,55 @@ def examine(
     return Examined(names, detections, rejected, shown)
 
 
-def _traced(document: Document, detector: WatermarkDetector, tokenizer: Any | None) -> Shown:
-    if document.text is not None and tokenizer is not None:
-        ids, pieces = pieces_of(tokenizer, document.text)
+def _detect(document: Document, detector: Detector, tokenizer: Callable[[], Any]) -> Detection:
+    if isinstance(detector, WatermarkDetector):
+        state = detector.start()
+        feed_document(state, document, tokenizer() if document.text is not None else None)
+        return state.result()
+    if document.text is None:
+        return detector.detect(_ids(document))
+    return detector.detect(encode(tokenizer(), _whole(document.text)))
+
+
+def _traced(document: Document, text: str | None, detector: Detector, tokenizer: Callable[[], Any]) -> Shown:
+    if text is not None:
+        ids, pieces = pieces_of(tokenizer(), text)
     else:
-        ids = list(document.ids or ())[:_MOST_SHOWN_TOK]
-        pieces = [str(i) + " " for i in ids] if tokenizer is None else [str(tokenizer.decode([i])) for i in ids]
-    return Shown(document.id, pieces, detector.traced(ids[:_MOST_SHOWN_TOK]))
+        ids = _ids(document).tolist()
+        pieces = [f"{i} " for i in ids[:_MOST_SHOWN_TOK]]
+    return Shown(document.id, pieces[:_MOST_SHOWN_TOK], detector.traced(ids[:_MOST_SHOWN_TOK]))
+
+
+def _ids(document: Document) -> NDArray[np.int64]:
+    return document.ids if document.ids is not None else np.empty(0, dtype=np.int64)
+
+
+def _whole(text: TextSource) -> str:
+    pieces: list[str] = []
+    while piece := text.read(1 << 20):
+        pieces.append(piece)
+    return "".join(pieces)
+
+
+class _Kept:
+    """A text that can be read once, of which the beginning is kept for the report."""
+
+    def __init__(self, text: TextSource) -> None:
+        self._text = text
+        self._pieces: list[str] = []
+        self._num = 0
+
+    def read(self, size: int, /) -> str:
+        piece = self._text.read(size)
+        if self._num < _MOST_SHOWN_CHARS:
+            self._pieces.append(piece)
+            self._num += len(piece)
+        return piece
+
+    def beginning(self) -> str:
+        while self._num < _MOST_SHOWN_CHARS and self.read(_MOST_SHOWN_CHARS - self._num):
+            pass
+        return "".join(self._pieces)[:_MOST_SHOWN_CHARS]
 
 
 def pieces_of(tokenizer: Any, text: str) -> tuple[list[int], list[str]]:

@@ -82,7 +82,9 @@ def build_report(corpus: Corpus) -> Report:
     stops = [d.stop_index for d in corpus.detections if d.stop_index is not None]
     facts = [
         Fact("Called marked", f"{num} of {total}", _rule(corpus), "text"),
-        Fact("Share", Estimate(num / total, share.low, share.high) if share else None, "Clopper-Pearson 95 %", "percent"),
+        Fact(
+            "Share", Estimate(num / total, share.low, share.high) if share else None, "Clopper-Pearson 95 %", "percent"
+        ),
         Fact("Tokens to detection", float(np.median(stops)) if stops else None, "median of those found", "integer"),
         Fact("Tokens scored", sum(d.num_scored for d in corpus.detections), _skipped(corpus.detections), "integer"),
     ]
@@ -235,8 +237,9 @@ def _passage(shown: Shown) -> Passage:
         else:
             value, is_match, p = gain
             agrees = "agrees with the key" if is_match else "differs from the key"
-            marks.append(TokenMark(piece, value, f"{agrees}; by chance with probability {p:.2g}"))
-    stop = detection.stop_index if detection.stop_index and detection.stop_index <= len(marks) else None
+            note = "" if math.isnan(p) else f"{agrees}; by chance with probability {p:.2g}"
+            marks.append(TokenMark(piece, value, note))
+    stop = detection.stop_index - 1 if detection.stop_index and detection.stop_index <= len(marks) else None
     cut = f"The first {_MOST_TOKENS} of {len(shown.pieces)} tokens. " if len(shown.pieces) > _MOST_TOKENS else ""
     return Passage(
         marks,

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,3 +108,12 @@ class Detection:
             "best_bet": self.best_bet,
             "profile_id": self.profile_id,
         }
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Self:
+        """Read what `to_json` gave; further keys are ignored."""
+        names = {f.name: _JSON_NAMES.get(f.name, f.name) for f in fields(cls) if f.name != "trace"}
+        return cls(**{name: row[key] for name, key in names.items()})
+
+
+_JSON_NAMES = {"num_scored": "num_tokens_scored", "num_duplicate": "num_duplicates", "num_match": "num_matches"}

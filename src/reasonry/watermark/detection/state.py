@@ -20,6 +20,7 @@ from reasonry.watermark.profile import Profile
 
 _CHUNK_TOK = 1 << 15  # fits the processor's cache; results do not depend on it
 _CHUNK_WORDS = 1 << 19  # tokens by keys: bounds memory whatever the number of keys
+_EQUAL = 1e-10
 _EXACT_UP_TO = 20_000  # scored tokens; the exact law of unequal matches takes time quadratic in them
 
 
@@ -41,12 +42,14 @@ class DetectorState:
         stops: bool,
         trace: bool,
         seen: SeenContexts | None,
+        profile_id: str,
     ) -> None:
         self._profile = profile
         self._prfs = prfs
         self._anchor = anchor
         self._alpha = alpha
         self._seen = seen
+        self._profile_id = profile_id
         # Texts that share contexts: those behind the token at which this one stops were not read, and stay fresh.
         self._peeks = seen is not None and stops and profile.dedup == "corpus"
         self._chunk_tok = max(1 << 8, min(_CHUNK_TOK, _CHUNK_WORDS // len(prfs)))
@@ -97,14 +100,16 @@ class DetectorState:
         """What the tokens so far say."""
         wealth = self._wealth
         log_e_K = wealth.log_e_K
-        key = int(log_e_K.argmax())
+        log_e = wealth.average(log_e_K)
+        # Of equal keys the first, whatever rounding made of the order in which the text came.
+        key = int((log_e_K >= log_e_K.max() - _EQUAL * (1 + abs(log_e))).argmax())
         if wealth.num_scored == 0:
             verdict = "nothing to score"
         else:
             verdict = "detected" if self._crossed is not None else "not detected"
         return Detection(
             verdict=verdict,
-            log_e=wealth.log_e,
+            log_e=log_e,
             p_anytime=min(1.0, math.exp(-wealth.max_log_e)),
             p_fixed=self._p_fixed(key),
             alpha=self._alpha,
@@ -118,7 +123,7 @@ class DetectorState:
             log_e_of_key=float(log_e_K[key]),
             num_keys=len(self._prfs),
             best_bet=wealth.best_bet(key),
-            profile_id=self._profile.profile_id,
+            profile_id=self._profile_id,
             trace=self._traced(key),
         )
 
@@ -126,9 +131,9 @@ class DetectorState:
 
     def _check(self, ids_T: NDArray[np.int64]) -> None:
         size = self._profile.vocab_size
-        wrong_T = (ids_T < 0) | (ids_T >= size) if size else ids_T < 0
-        if wrong_T.any():
-            at = int(wrong_T.argmax())
+        as_words_T = ids_T.view(np.uint64)  # negative ids become the largest: one comparison for both ends
+        if len(ids_T) and as_words_T.max() >= size:
+            at = int((as_words_T >= size).argmax())
             raise DataError(
                 f"token id {int(ids_T[at])} is outside the vocabulary of {size} tokens",
                 place=f"token {self._num_tok + at + 1}",
@@ -149,10 +154,11 @@ class DetectorState:
         if self._seen is not None:
             is_new_S = self._seen.would_be_new(hash_S) if self._peeks else self._seen.first_seen(hash_S)
         num_used = len(joined_T) - first
-        if contexts is not None and is_new_S.any():
-            if not is_new_S.all():
+        num_new = int(np.count_nonzero(is_new_S))
+        if contexts is not None and num_new:
+            if num_new < len(is_new_S):
                 contexts = type(contexts)(contexts.hash_N[is_new_S], contexts.ids_NH[is_new_S])
-            scored_S = position_S[is_new_S]
+            scored_S = position_S[is_new_S] if num_new < len(is_new_S) else position_S
             words_K: list[Words] = [prf.words(contexts) for _, prf in self._prfs]
             keyed = self._anchor.read(joined_T, scored_S, words_K, self._profile.num_bins)
             pushed = self._wealth.push(keyed.match_SK, keyed.p_SK, path=self._trace is not None)
@@ -170,10 +176,10 @@ class DetectorState:
                 self._crossed = int(scored_S[pushed.crossed - 1]) + offset + 1
             if self._wealth.is_stopped:
                 num_used = int(scored_S[pushed.num_used - 1]) - first + 1
-        used = position_S < first + num_used
+        used = slice(0, max(0, first + num_used - start))
         if self._seen is not None and self._peeks:
             self._seen.first_seen(hash_S[used])
-        self._num_duplicate += int((~is_new_S & used).sum())
+        self._num_duplicate += len(position_S[used]) - int(np.count_nonzero(is_new_S[used]))
         self._num_short += num_short
         self._num_tok += num_used
         back = max(h, self._anchor.context_tok) if self._anchor.context_tok is not None else len(joined_T)

@@ -63,7 +63,9 @@ class AnchoredWatermarkConfig(BaseWatermarkingConfig):
         """Raises ConfigError when the profile is not one."""
         self.to_profile()
 
-    def construct_processor(self, vocab_size: int, device: str) -> AnchoredWatermarkProcessor:
+    def construct_processor(  # pyright: ignore[reportIncompatibleMethodOverride]  # declared without arguments there
+        self, vocab_size: int, device: str
+    ) -> AnchoredWatermarkProcessor:
         """Called by ``generate``.
 
         Raises:

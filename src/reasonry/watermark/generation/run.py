@@ -6,6 +6,7 @@ Files: ``signed.jsonl`` (a text a line, with its token ids), ``profile.json`` (w
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -73,10 +74,17 @@ class Checked(NamedTuple):
 def generate(
     config: GenerateConfig,
     *,
+    ring: KeyRing | None = None,
     say: Say = lambda line: None,
     open_run: Callable[[Run, str], None] = lambda run, determinism: None,
 ) -> Generated:
     """Run (or continue) ``reasonry watermark generate``.
+
+    Args:
+        config: The resolved config.
+        ring: Used instead of the one that the config names.
+        say: Called with a line for people.
+        open_run: Called once with the open run and its determinism level.
 
     Raises:
         ReasonryError: See the errors of its parts. What was finished is in the run directory.
@@ -99,8 +107,8 @@ def generate(
     find_causal_lm(config.model, config.model_options)
     if config.anchor.model:
         find_causal_lm(config.anchor.model, config.model_options)
-    ring = ring_to_sign_with(config.ring, say=say)
-    folder = config.run or default_folder("watermark-generate", config, Path(config.prompts[:40]).stem)
+    ring = ring or ring_to_sign_with(config.ring, say=say)
+    folder = config.run or default_folder("watermark-generate", config, _label(config.prompts))
     with Run("watermark generate", config, folder=folder, seed=config.seed, warn=say) as run:
         key = _key_of_run(run, ring, config.key_id)
         rows, profile = _generated(config, requests, run, key, given, say, open_run)
@@ -111,7 +119,7 @@ def generate(
     return Generated(folder, config.model, profile, key.key_id, wanted)
 
 
-def check(config: GenerateConfig, generated: Generated) -> Checked:
+def check(config: GenerateConfig, generated: Generated, *, ring: KeyRing | None = None) -> Checked:
     """Look for the mark in the texts themselves, as somebody would who has only them.
 
     Raises:
@@ -119,10 +127,15 @@ def check(config: GenerateConfig, generated: Generated) -> Checked:
     """
     profile = generated.profile
     tokenizer = load_tokenizer(config.model, config.model_options).tokenizer
-    key = open_ring(config.ring).get(generated.key_id)
+    key = (ring or open_ring(config.ring)).get(generated.key_id)
     detector = WatermarkDetector(profile, [key], anchor=anchor_of(profile, config.model_options))
-    texts = [Document(f"{r['id']} #{r['index'] + 1}", str(generated.signed), text=r["text"]) for r in generated.rows]
-    examined = examine(texts, detector, tokenizer=tokenizer)
+    texts = [
+        Document(
+            f"{row['id']}/{row['index']}", f"{generated.signed}:{number}", text=io.StringIO(row["text"], newline="")
+        )
+        for number, row in enumerate(generated.rows, 1)
+    ]
+    examined = examine(texts, detector, tokenizer=lambda: tokenizer)
     ends = set(getattr(tokenizer, "all_special_ids", ()))
     same = sum(
         encode(tokenizer, row["text"]) == [i for i in row["token_ids"] if i not in ends] for row in generated.rows
@@ -226,10 +239,9 @@ def _row(completion: Completion, key_id: str, profile: Profile) -> Row:
 
 def _profile_and_anchor(config: GenerateConfig, loaded: Any, given: Profile | None) -> tuple[Profile, Any]:
     """The profile to mark with, and its anchor when that is a model."""
-    from reasonry.watermark.tokenizing import tokenizer_hash_of
-
     from reasonry.core.models import load_causal_lm
     from reasonry.watermark.anchors.model import anchor_revision, load_anchor, make_anchor
+    from reasonry.watermark.tokenizing import tokenizer_hash_of
 
     width = loaded.model.config.get_text_config().vocab_size
     tokenizer = tokenizer_hash_of(loaded.tokenizer)
@@ -286,6 +298,11 @@ def _keep_profile(run: Run, profile: Profile) -> None:
             place=str(path),
             remedy="Continue with the model the run began with, or choose another --run.",
         )
+
+
+def _label(prompts: str) -> str:
+    """A few words of the prompt, or the file's name."""
+    return Path(prompts).stem if prompts.endswith(".jsonl") else " ".join(prompts.split()[:6]).strip(".,:;!? ")
 
 
 def _results(profile: Profile, key_id: str, rows: list[Row]) -> dict[str, Any]:

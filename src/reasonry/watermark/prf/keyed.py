@@ -47,7 +47,8 @@ class Mix64Prf:
 
     def __init__(self, key: SecretKey) -> None:
         held_4 = np.frombuffer(key.derive("prf mix64-v1", 32), dtype="<u8").astype(np.uint64)
-        self._keys: Callable[[int], np.uint64] = lambda i: held_4[i]
+        of_round = held_4.reshape(2, 2, 1).swapaxes(0, 1)  # k1 and k3, then k2 and k4
+        self._keys: Callable[[int], U64] = lambda i: of_round[i]
 
     def __repr__(self) -> str:
         return "<Mix64Prf>"
@@ -57,12 +58,10 @@ class Mix64Prf:
 
     def words(self, contexts: Contexts) -> Words:
         """Two words for each context."""
-        return Words(self._mixed(contexts.hash_N, 0), self._mixed(contexts.hash_N, 2))
-
-    def _mixed(self, hash_N: U64, first: int) -> U64:
-        x_N = mix64(hash_N ^ self._keys(first))
-        x_N += self._keys(first + 1)
-        return mix64(x_N)
+        x_2N = mix64(contexts.hash_N ^ self._keys(0))
+        x_2N += self._keys(1)
+        x_2N = mix64(x_2N)
+        return Words(x_2N[0], x_2N[1])
 
 
 class Blake2bPrf:

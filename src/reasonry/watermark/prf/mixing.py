@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from reasonry.errors import ConfigError
@@ -43,9 +42,9 @@ class Contexts(NamedTuple):
     ids_NH: NDArray[np.int64]
 
 
-def mix64(x_N: U64, *, out: U64 | None = None) -> U64:
-    """A bijection of 64-bit words in which every input bit reaches every output bit. ``out`` may be ``x_N``."""
-    out = np.right_shift(x_N, np.uint64(30), out=out if out is not x_N else None)
+def mix64(x_N: U64) -> U64:
+    """A bijection of 64-bit words in which every input bit reaches every output bit."""
+    out = x_N >> np.uint64(30)
     np.bitwise_xor(out, x_N, out=out)
     np.multiply(out, np.uint64(0xBF58476D1CE4E5B9), out=out)
     np.bitwise_xor(out, out >> np.uint64(27), out=out)
@@ -66,20 +65,29 @@ def contexts_of(ids_T: Ints, context_tok: int) -> Contexts:
     num = max(0, len(ids) - context_tok)
     if num == 0:
         return Contexts(np.empty(0, np.uint64), np.empty((0, context_tok), np.int64))
-    hash_N = _hash([ids[lag : lag + num] for lag in range(context_tok)])
-    return Contexts(hash_N, sliding_window_view(ids, context_tok)[:num])
+    words = _words(ids)
+    hash_N = _hash([words[lag : lag + num] for lag in range(context_tok)])
+    # A sliding window; numpy's own function for it takes longer than all hashes of a short text.
+    ids_NH: NDArray[np.int64] = np.ndarray((num, context_tok), np.int64, ids, strides=(ids.itemsize, ids.itemsize))
+    ids_NH.flags.writeable = False
+    return Contexts(hash_N, ids_NH)
 
 
 def contexts_of_rows(ids_NH: Ints) -> Contexts:
     """The last H tokens of N texts as contexts."""
     ids = np.ascontiguousarray(ids_NH, dtype=np.int64)
-    return Contexts(_hash(list(ids.T)), ids)
+    return Contexts(_hash(list(_words(ids).T)), ids)
 
 
-def _hash(columns: list[NDArray[np.int64]]) -> U64:
+def _words(ids: NDArray[np.int64]) -> U64:
+    """Tokens as words of the hash, x + 1."""
+    return ids.view(np.uint64) + np.uint64(1)
+
+
+def _hash(columns: list[U64]) -> U64:
     hash_N = np.full(len(columns[0]), _CONTEXT_START)
     for column_N in columns:
-        np.bitwise_xor(hash_N, column_N.astype(np.uint64) + np.uint64(1), out=hash_N)
+        np.bitwise_xor(hash_N, column_N, out=hash_N)
         np.multiply(hash_N, _CONTEXT_FACTOR, out=hash_N)
         np.bitwise_xor(hash_N, hash_N >> np.uint64(32), out=hash_N)
     return hash_N

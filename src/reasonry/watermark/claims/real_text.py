@@ -1,0 +1,154 @@
+"""Measurements behind the claims about real text: a packaged model signs, and its text is read again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reasonry.core import jsonl, seeds
+from reasonry.core.claims import Measurement
+from reasonry.core.sampling.config import SamplingConfig
+from reasonry.core.stats import clopper_pearson
+from reasonry.watermark.config import AnchorConfig, GenerateConfig
+from reasonry.watermark.detection import Detection, WatermarkDetector
+from reasonry.watermark.generation.run import Generated, generate
+from reasonry.watermark.key_ring import KeyRing
+from reasonry.watermark.keys import SecretKey
+
+PROMPTS = (
+    "Write a book report about a novel of your choice.",
+    "Write a short story about a clockmaker.",
+    "Write a news article about a storm on the coast.",
+    "Write a short story that begins in a library.",
+    "Write a travel report about a small island.",
+    "Write a letter to a friend about a new job.",
+)
+_KEY = 20260217  # a number that anyone can guess: measurements hide nothing
+
+
+class Found(NamedTuple):
+    """Detection of the texts of a run.
+
+    Attributes:
+        by_text: From the text, tokenised again.
+        by_ids: From the ids that were drawn.
+        same_ids: Whether the text gave the same ids.
+        null: Human text, cut to the same length, under the same key.
+    """
+
+    by_text: list[Detection]
+    by_ids: list[Detection]
+    same_ids: list[bool]
+    null: list[Detection]
+
+
+def tokens_to_detection(
+    *,
+    model: str,
+    anchor: str,
+    num_texts: int,
+    max_new_tokens: int,
+    temperature: float,
+    num_null: int,
+    alpha: float,
+    seed: int,
+    folder: str = "",
+) -> Measurement:
+    """Median tokens until the mark is found in the text itself; infinite when half of the texts are not recognised."""
+    from reasonry.core.models.tokenizer import load_tokenizer
+    from reasonry.watermark.detection.run import anchor_of
+
+    ring = KeyRing()
+    key = SecretKey.from_integer(_KEY)
+    ring.add(key)
+    generated = _generate(model, anchor, num_texts, max_new_tokens, temperature, seed, folder, ring)
+    tokenizer = load_tokenizer(model).tokenizer
+    law = anchor_of(generated.profile, _options())
+    detector = WatermarkDetector(generated.profile, [key], alpha=alpha, anchor=law)
+    found = _detect(generated, detector, tokenizer, num_null=num_null, length=max_new_tokens)
+    sizes = np.sort([d.stop_index if d.stop_index is not None else np.inf for d in found.by_text])
+    low, high = _median_ranks(len(sizes))
+    num_false = sum(d.is_watermarked for d in found.null)
+    rate = clopper_pearson(num_false, len(found.null))
+    by_ids = float(np.median([d.stop_index if d.stop_index is not None else np.inf for d in found.by_ids]))
+    return Measurement(
+        float(np.median(sizes)),
+        float(sizes[low]),
+        float(sizes[high]),
+        len(sizes),
+        seed,
+        f"{sum(d.is_watermarked for d in found.by_text)} of {len(sizes)} texts recognised within {max_new_tokens} tokens; "
+        f"median by ids {by_ids:g}; {sum(found.same_ids)} texts give the same ids again; human text: {num_false} of "
+        f"{len(found.null)} windows called marked [{rate.low:.1%}, {rate.high:.1%}]; order-statistics interval, 95 %",
+    )
+
+
+def _generate(
+    model: str,
+    anchor: str,
+    num_texts: int,
+    max_new_tokens: int,
+    temperature: float,
+    seed: int,
+    folder: str,
+    ring: KeyRing,
+) -> Generated:
+    run = Path(folder) if folder else Path("runs", "claims", f"real-text-{anchor}-{num_texts}x{max_new_tokens}-{seed}")
+    prompts = run.with_name(f"{run.name}-prompts.jsonl")
+    jsonl.write(prompts, [{"id": str(i), "prompt": PROMPTS[i % len(PROMPTS)]} for i in range(num_texts)])
+    config = GenerateConfig(
+        prompts=str(prompts),
+        model=model,
+        seed=seed,
+        run=run,
+        batch_size=num_texts,
+        anchor=AnchorConfig(kind=anchor, temperature=temperature if anchor != "uniform" else 1.0),  # pyright: ignore[reportArgumentType]  # pydantic checks the name
+        sampling=SamplingConfig(temperature=temperature, max_new_tokens=max_new_tokens),
+        model_options=_options(),
+    )
+    return generate(config, ring=ring)
+
+
+def _detect(generated: Generated, detector: WatermarkDetector, tokenizer: Any, *, num_null: int, length: int) -> Found:
+    from reasonry.watermark.tokenizing import encode
+
+    ends = set(getattr(tokenizer, "all_special_ids", ()))
+    by_text: list[Detection] = []
+    by_ids: list[Detection] = []
+    same: list[bool] = []
+    for row in generated.rows:
+        drawn = [i for i in row["token_ids"] if i not in ends]
+        again = encode(tokenizer, row["text"])
+        same.append(again == drawn)
+        by_text.append(detector.detect(again))
+        by_ids.append(by_text[-1] if same[-1] else detector.detect(drawn))
+    return Found(by_text, by_ids, same, [detector.detect(w) for w in _human_windows(tokenizer, num_null, length)])
+
+
+def _human_windows(tokenizer: Any, num: int, length: int) -> list[list[int]]:
+    """Windows of the documentation that comes with Python, spread over it."""
+    from pydoc_data.topics import topics
+
+    from reasonry.watermark.tokenizing import encode
+
+    ids = encode(tokenizer, "\n\n".join(topics[name] for name in sorted(topics)))
+    starts = np.arange(0, len(ids) - length, length)
+    chosen = np.sort(seeds.stream(0, "human windows").permutation(starts)[:num])
+    return [ids[start : start + length] for start in chosen.tolist()]
+
+
+def _median_ranks(num: int, level: float = 0.95) -> tuple[int, int]:
+    """Ranks (from 0) of the order statistics that enclose the median."""
+    from scipy.stats import binom
+
+    low = int(binom.ppf((1 - level) / 2, num, 0.5))
+    low = max(0, low - 1)
+    return low, num - 1 - low
+
+
+def _options() -> Any:
+    from reasonry.core.models import ModelConfig
+
+    return ModelConfig()
