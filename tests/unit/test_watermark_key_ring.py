@@ -11,9 +11,10 @@ import pytest
 from tests.secret_search import CANARY_KEY, everything_said, shows_a_secret
 
 from reasonry.errors import ConfigError, DataError, ResourceError, UnsafeArtifactError
-from reasonry.watermark import key_file, key_ring
-from reasonry.watermark.key_ring import ENVIRONMENT_NAME, KeyRing, default_path, open_ring
 from reasonry.watermark.keys import SecretKey
+from reasonry.watermark.keys import private_file as key_file
+from reasonry.watermark.keys import ring as key_ring
+from reasonry.watermark.keys.ring import ENVIRONMENT_NAME, KeyRing, default_path, open_ring
 
 NOW = datetime(2026, 8, 2, 9, tzinfo=UTC)
 DAY = timedelta(days=1)

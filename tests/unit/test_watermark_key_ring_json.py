@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.secret_search import CANARY_KEY, everything_said, shows_a_secret
 
 from reasonry.errors import ConfigError, DataError
-from reasonry.watermark.key_ring import ENVIRONMENT_NAME, KeyRing
-from reasonry.watermark.key_ring_json import decode, encode
 from reasonry.watermark.keys import SecretKey
+from reasonry.watermark.keys.ring import ENVIRONMENT_NAME, KeyRing
+from reasonry.watermark.keys.ring_json import decode, encode
 
 NOW = datetime(2026, 8, 2, 9, tzinfo=UTC)
 DAY = timedelta(days=1)

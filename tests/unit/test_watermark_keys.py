@@ -21,9 +21,9 @@ from rich.console import Console
 from tests.secret_search import CANARY, everything_said, shows_a_secret
 
 from reasonry.errors import ConfigError
-from reasonry.watermark import keys, unlocking
-from reasonry.watermark.key_ring import KeyRing
-from reasonry.watermark.keys import SecretKey, parse_secret
+from reasonry.watermark.keys import SecretKey, parse_secret, unlocking
+from reasonry.watermark.keys import secret as keys
+from reasonry.watermark.keys.ring import KeyRing
 
 NOW = datetime(2026, 8, 2, 9, tzinfo=UTC)
 COUNTING = bytes(range(32))

@@ -10,7 +10,7 @@ from reasonry.cli.output import Output
 from reasonry.core import flags
 from reasonry.core.config import Config
 from reasonry.errors import ConfigError, nearest
-from reasonry.watermark import key_commands
+from reasonry.watermark.keys import commands as key_commands
 from reasonry.watermark.keys import SecretKey, parse_secret
 
 PROG = "reasonry watermark key"
