@@ -15,7 +15,7 @@ from tests.watermark_models import HASH, VOCAB, prompts, tiny_llama
 from transformers import GenerationConfig, SynthIDTextWatermarkingConfig
 
 from reasonry.errors import ConfigError
-from reasonry.watermark import unlocking
+from reasonry.watermark.keys import unlocking
 from reasonry.watermark.anchors import model as anchor_model
 from reasonry.watermark.anchors.model import ModelAnchor
 from reasonry.watermark.detection import WatermarkDetector

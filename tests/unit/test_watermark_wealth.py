@@ -145,6 +145,29 @@ def test_long_texts_have_the_same_maximum_and_crossing_by_counts(bets: Bets, p: 
         assert stopped.push(match_SK, p)[:2] == ((c := first_at(path, threshold)) or 20_000, c)
 
 
+@pytest.mark.parametrize("num", range(1984, 2017, 4))
+def test_a_text_that_ends_in_the_middle_of_a_block_ends_there(num: int) -> None:
+    match_SK = np.ones((num, 2), dtype=np.bool_)
+    for bets in (GRID, paper_bet(0.3, n=2)):
+        wealth = Wealth(bets, num_keys=2, stops=False)
+        wealth.push(match_SK, 0.5)
+        assert wealth.max_log_e == pytest.approx(wealth.log_e, rel=1e-12)
+        assert wealth.log_e == pytest.approx(average_path(match_SK, 0.5, bets)[-1], rel=1e-12)
+
+
+def test_many_rare_matches_are_all_looked_at() -> None:
+    match_SK = matches(300_000, 1, 1 / 30, "rare")
+    assert match_SK.sum() > 9000
+    for first, last in ((100_000, 100_400), (240_000, 240_400)):
+        marked_SK = match_SK.copy()
+        marked_SK[first:last:2] = True
+        path = average_path(marked_SK, 1 / 64, GRID)
+        wealth = Wealth(GRID, num_keys=1, log_threshold=float(path.max()) - 1.2345, stops=False)
+        assert wealth.push(marked_SK, 1 / 64).crossed == first_at(path, float(path.max()) - 1.2345)
+        assert wealth.max_log_e == pytest.approx(float(path.max()), rel=1e-9)
+        assert wealth.log_e == pytest.approx(path[-1], rel=1e-9)
+
+
 def test_a_bet_below_p_falls_at_a_match_and_rises_at_a_mismatch() -> None:
     wealth = Wealth(BACKWARDS, num_keys=1)
     for match, factor in ((True, 0.55 / 0.9), (False, 0.45 / 0.1)):

@@ -36,7 +36,7 @@ from numpy.typing import ArrayLike, NDArray
 from reasonry.errors import DataError
 from reasonry.watermark.bets import Bets
 from reasonry.watermark.combine import check_alpha
-from reasonry.watermark.simulate import SyntheticModel, make_laws
+from reasonry.watermark.synthetic_model import SyntheticModel, make_laws
 
 FloatArray = NDArray[np.float64]
 

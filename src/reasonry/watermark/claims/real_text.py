@@ -14,7 +14,7 @@ from reasonry.core.stats import clopper_pearson
 from reasonry.watermark.config import AnchorConfig, GenerateConfig
 from reasonry.watermark.detection import Detection, WatermarkDetector
 from reasonry.watermark.generation.run import Generated, generate
-from reasonry.watermark.key_ring import KeyRing
+from reasonry.watermark.keys.ring import KeyRing
 from reasonry.watermark.keys import SecretKey
 
 PROMPTS = (

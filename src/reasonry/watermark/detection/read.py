@@ -33,8 +33,8 @@ Prefer = Literal["auto", "text", "ids"]
 STANDARD_INPUT = "-"
 TEXT_FIELD = "text"
 ID_FIELDS = ("token_ids", "ids")
-_ROWS = (".jsonl", ".ndjson")
-_TEXTS = (".txt", ".md", ".rst")
+ROW_SUFFIXES = (".jsonl", ".ndjson")
+TEXT_SUFFIXES = (".txt", ".md", ".rst")
 
 
 class TextSource(Protocol):
@@ -117,8 +117,8 @@ def as_ids(value: Any, *, place: str = "") -> NDArray[np.int64]:
 
 def _is_rows(source: ByteSource, label: str) -> bool:
     suffix = Path(label).suffix.lower()
-    if suffix in (*_ROWS, *_TEXTS):
-        return suffix in _ROWS
+    if suffix in (*ROW_SUFFIXES, *TEXT_SUFFIXES):
+        return suffix in ROW_SUFFIXES
     try:
         row: Any = json.loads(source.peek_line().removeprefix(codecs.BOM_UTF8))
     except (ValueError, RecursionError):

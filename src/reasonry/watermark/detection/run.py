@@ -27,7 +27,7 @@ from reasonry.watermark.detection.read import STANDARD_INPUT, Document, read_doc
 from reasonry.watermark.detection.report import Corpus
 from reasonry.watermark.detection.result import Detection
 from reasonry.watermark.detection.source import open_bytes
-from reasonry.watermark.key_ring import open_ring
+from reasonry.watermark.keys.ring import open_ring
 from reasonry.watermark.keys import SecretKey
 from reasonry.watermark.profile import Profile, check_match, read_profile
 

@@ -29,7 +29,7 @@ from reasonry.watermark.anchors.model import ModelAnchor
 from reasonry.watermark.generation.marking import Marking, RowState
 from reasonry.watermark.keys import SecretKey
 from reasonry.watermark.profile import Profile
-from reasonry.watermark.unlocking import unlock, unlocked
+from reasonry.watermark.keys.unlocking import unlock, unlocked
 
 _anchors: dict[str, ModelAnchor] = {}
 _REMEDY = "Use do_sample=True and num_beams=1; a greedy choice has no randomness that could carry a mark."

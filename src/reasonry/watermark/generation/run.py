@@ -27,7 +27,7 @@ from reasonry.watermark.detection.examine import Examined, examine
 from reasonry.watermark.detection.read import Document
 from reasonry.watermark.detection.run import anchor_of
 from reasonry.watermark.generation.prompts import read_prompts
-from reasonry.watermark.key_ring import ENVIRONMENT_NAME, KeyRing, default_path, open_ring
+from reasonry.watermark.keys.ring import ENVIRONMENT_NAME, KeyRing, default_path, open_ring
 from reasonry.watermark.keys import SecretKey
 from reasonry.watermark.profile import AnchorProfile, Profile, check_match, read_profile, write_profile
 from reasonry.watermark.tokenizing import encode

@@ -107,10 +107,10 @@ def _resistance(schemes: Sequence[SchemeResult]) -> list[Block]:
         Column("still found", "percent"),
     ]
     caption = (
-        "Tamper-resistance of MarkMyWords, 0 to 0.5: the share found without an attack, less the area that attacks reach "
-        "in the plane of quality and share found. Quality here is 2 to the power of (bits per byte of unmarked text - "
-        "bits per byte), a reconstruction: theirs is a grade by a language model. The worst attack is one that keeps 80 "
-        "% of the quality."
+        "Tamper-resistance of MarkMyWords, 0 to 0.5: the share found without an attack, less the area that attacks "
+        "reach in the plane of quality and share found. Quality here is 2 to the power of (bits per byte of unmarked "
+        "text - bits per byte), a reconstruction: theirs is a grade by a language model. The worst attack is one that "
+        "keeps 80 % of the quality."
     )
     return [Table(columns, rows, title="Resistance to tampering", caption=caption)]
 
@@ -146,14 +146,14 @@ def quality_section(benched: Benched) -> list[Block]:
         Column("quality", "decimal", 3),
     ]
     caption = (
-        f"Bits per byte of the reply under {benched.config.quality_model}, given the prompt. Means over texts with 95 % "
-        "bootstrap intervals; the difference is paired by prompt. Schemes that read the same texts share a line."
+        f"Bits per byte of the reply under {benched.config.quality_model}, given the prompt. Means over texts with "
+        "95 % bootstrap intervals; the difference is paired by prompt. Schemes that read the same texts share a line."
     )
     blocks.append(Table(columns, rows, title="How well the text is predicted", caption=caption))
     blocks.append(
         Note(
-            "Perplexity is no grade: text that repeats itself is predicted well, too. Compare a scheme with the unmarked "
-            "text of the same model, and not across models."
+            "Perplexity is no grade: text that repeats itself is predicted well, too. Compare a scheme with the "
+            "unmarked text of the same model, and not across models."
         )
     )
     return blocks

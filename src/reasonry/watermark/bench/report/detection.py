@@ -35,8 +35,8 @@ def sizes_section(benched: Benched) -> list[Block]:
         ),
         "How much text detection takes",
         "Median tokens until detection of each scheme under three rules, with 95 % intervals.",
-        caption="No dot: fewer than half of the texts were found. An interval without an upper end stops at the longest "
-        "text. The p-value of the anchored scheme is SEAL's exact test.",
+        caption="No dot: fewer than half of the texts were found. An interval without an upper end stops at the "
+        "longest text. The p-value of the anchored scheme is SEAL's exact test.",
     )
     columns = [Column("scheme")]
     for words in RULE_WORDS.values():
@@ -45,8 +45,8 @@ def sizes_section(benched: Benched) -> list[Block]:
         [*columns, Column("entropy, nats", "decimal", 2), Column("tokens kept", "percent", 1)],
         [[s.name, *_cells(s.plain), s.entropy_nats, s.survived] for s in schemes],
         title="Sizes under every rule",
-        caption="Medians with 95 % intervals of order statistics; shares of texts with Clopper-Pearson intervals. Tokens "
-        "kept: those that come back when the text is tokenised again, as it is before detection.",
+        caption="Medians with 95 % intervals of order statistics; shares of texts with Clopper-Pearson intervals. "
+        "Tokens kept: those that come back when the text is tokenised again, as it is before detection.",
     )
     if len(schemes[0].attacks) < 2:
         return [chart, table]
@@ -78,9 +78,9 @@ def _cells(found: AttackResult) -> list[Estimate | str | None]:
 def false_alarms_lead(alpha: float) -> str:
     """What was tried."""
     return (
-        f"Unmarked text of the same model, each text under {NUM_KEYS} fresh keys. A valid rule raises an alarm in at most "
-        f"a share alpha = {alpha:g} of them; the first column shows what comes of looking at a fixed-length p-value "
-        "after every token."
+        f"Unmarked text of the same model, each text under {NUM_KEYS} fresh keys. A valid rule raises an alarm in at "
+        f"most a share alpha = {alpha:g} of them; the first column shows what comes of looking at a fixed-length "
+        "p-value after every token."
     )
 
 

@@ -1,0 +1,1 @@
+from reasonry.watermark.keys.unlocking import *  # noqa: F403
