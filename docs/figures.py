@@ -1,15 +1,19 @@
-"""Draws the figures of the pages on test-time scaling, from computations that take a few seconds and no model.
+"""Draws the figures of the pages, from computations that take some seconds each and no model.
 
     python docs/figures.py        writes docs/figures/*.svg
 
-Every figure is a chart of a report that a user can make; only the error rates of stopping rules are drawn for the page.
+Those of test-time scaling are charts of reports that a user can make; only the error rates of stopping rules are drawn
+for the page, and so are those of the watermark (`docs/figures_watermark.py`).
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+
+import figures_watermark
 
 from reasonry.core.report import Chart, Measure, Reference, Report, bar_chart
 from reasonry.core.report.encode import chart_spec
@@ -55,7 +59,7 @@ def wrong_stops() -> Chart:
 
 
 def figures(scratch: Path) -> Iterator[tuple[str, Chart]]:
-    """Name and chart of every figure."""
+    """Name and chart of every figure on test-time scaling."""
     yield "separation", next(iter(charts(separation_report()).values()))
     yield "wrong_stops", wrong_stops()
     config = SolveConfig(
@@ -73,17 +77,22 @@ def figures(scratch: Path) -> Iterator[tuple[str, Chart]]:
     yield "plan", next(iter(charts(plan_report(planned, command="")).values()))
 
 
-def main() -> None:
-    """Write the figures."""
+def write(name: str, chart: Chart) -> None:
+    """Write one figure."""
     import vl_convert
 
+    spec = {**chart_spec(chart.spec, chart.title), "width": WIDTH, "height": HEIGHT, "background": "white"}
+    spec["config"] = {"legend": {"labelLimit": 0, "orient": "top", "columns": 4}}
+    (FOLDER / f"{name}.svg").write_text(vl_convert.vegalite_to_svg(spec), "utf-8")
+    print(f"wrote {FOLDER.name}/{name}.svg")
+
+
+def main() -> None:
+    """Write the figures."""
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        for name, chart in figures(Path(scratch)):
-            spec = {**chart_spec(chart.spec, chart.title), "width": WIDTH, "height": HEIGHT, "background": "white"}
-            spec["config"] = {"legend": {"labelLimit": 0, "orient": "top", "columns": 4}}
-            (FOLDER / f"{name}.svg").write_text(vl_convert.vegalite_to_svg(spec), "utf-8")
-            print(f"wrote {FOLDER.name}/{name}.svg")
+        for name, chart in chain(figures(Path(scratch)), figures_watermark.figures()):
+            write(name, chart)
 
 
 if __name__ == "__main__":

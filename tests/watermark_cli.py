@@ -5,20 +5,37 @@ Importing this imports no torch: some tests are about commands that do not need 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+
+from reasonry.cli.main import main
 from reasonry.core.seeds import stream
-from reasonry.watermark.key_ring import KeyRing
-from reasonry.watermark.keys import SecretKey
+from reasonry.watermark.keys.ring import KeyRing
+from reasonry.watermark.keys.secret import SecretKey
+from reasonry.watermark.profile import Profile
+from tests.solve_calls import ENVIRONMENT
+from tests.watermark_texts import marked_text, uniform_law
 
 CHARACTERS = "".join(map(chr, range(32, 127))) + "\n"
-END, NUM_TOKENS = len(CHARACTERS), len(CHARACTERS) + 1
+NUM_TOKENS = len(CHARACTERS) + 2  # the end, and what is not in the vocabulary
 _NEVER = -40.0  # a logit that is not drawn
 
 Row = dict[str, Any]
+
+KINDS: dict[str, tuple[type, ...]] = {
+    "verdict": (str,), "is_watermarked": (bool,), "log_e": (float,), "e_value": (float, type(None)),
+    "p_anytime": (float,), "p_fixed": (float, type(None)), "alpha": (float,), "num_tok": (int,),
+    "num_tokens_scored": (int,), "num_short_context": (int,), "num_duplicates": (int,), "num_matches": (int,),
+    "stop_index": (int, type(None)), "key_id": (str,), "log_e_of_key": (float,), "num_keys": (int,),
+    "best_bet": (str,), "profile_id": (str,),
+}  # fmt: skip
 
 
 class Done(NamedTuple):
@@ -35,20 +52,17 @@ class Done(NamedTuple):
         return json.loads(self.out)
 
 
-Call = Callable[..., Done]
-
-
 def make_char_tokenizer(folder: Path, *, characters: str = CHARACTERS) -> Path:
     """A tokenizer with one token per character: whatever a model draws comes back when the text is tokenised."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    vocab = {**{c: i for i, c in enumerate(characters)}, "<end>": len(characters)}
-    core = Tokenizer(models.WordLevel(vocab=vocab, unk_token="?"))
+    vocab = {**{c: i for i, c in enumerate(characters)}, "<end>": len(characters), "<unknown>": len(characters) + 1}
+    core = Tokenizer(models.WordLevel(vocab=vocab, unk_token="<unknown>"))
     core.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     core.decoder = decoders.Fuse()
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core, unk_token="?", eos_token="<end>", clean_up_tokenization_spaces=False
+        tokenizer_object=core, unk_token="<unknown>", eos_token="<end>", clean_up_tokenization_spaces=False
     )
     tokenizer.save_pretrained(folder)
     return folder
@@ -139,3 +153,81 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     """Every file's content."""
     files = (p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != ".lock")
     return {str(p.relative_to(folder)): p.read_bytes() for p in files}
+
+
+def command(*args: object, stdin: bytes | None = None) -> Done:
+    """A command in this process, in the current folder."""
+    out, err = io.StringIO(), io.StringIO()
+    before = sys.stdin
+    if stdin is not None:
+        sys.stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin)))
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                code = main([str(a) for a in args])
+            except SystemExit as e:  # the flag parser's own
+                code = int(e.code or 0)
+    finally:
+        sys.stdin = before
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def generate(*args: object, model: object, ring: object, num_tok: int = 120, json: bool = True) -> Done:
+    """``reasonry watermark generate`` in float32, which repeats bit by bit."""
+    return command(
+        "watermark", "generate", *args, "--model", model, "--ring", ring, "--sampling.max-new-tokens", num_tok,
+        "--model-options.dtype", "float32", *(["--json"] if json else []),
+    )  # fmt: skip
+
+
+def detect(*args: object, ring: object, json: bool = True, stdin: bytes | None = None) -> Done:
+    """``reasonry watermark detect``."""
+    return command("watermark", "detect", *args, "--ring", ring, *(["--json"] if json else []), stdin=stdin)
+
+
+def without(row: Mapping[str, Any], *names: str) -> Row:
+    """A row without some of its fields."""
+    return {name: value for name, value in row.items() if name not in names}
+
+
+class Home(NamedTuple):
+    """A model, a ring with one key, and a finished run of six texts of 120 tokens."""
+
+    folder: Path
+    model: Path
+    ring: Path
+    run: Path
+    made: Done
+
+    @property
+    def signed(self) -> Path:
+        return self.run / "signed.jsonl"
+
+    @property
+    def profile(self) -> Path:
+        return self.run / "profile.json"
+
+
+def make_home(folder: Path, key: SecretKey) -> Home:
+    """A model, a ring and a finished run."""
+    model, ring = make_char_model(folder / "model"), make_ring(folder / "ring.json", key)
+    made = generate("Tell me.", "--n", 6, "--run", folder / "run", model=model, ring=ring)
+    assert made.code == 0, made.err
+    return Home(folder, model, ring, folder / "run", made)
+
+
+def quicken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Versions and commit are asked for once: half of a small run's time goes into it."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setattr(f"reasonry.core.environment.{name}", lambda value=value: value)
+
+
+def is_detection(row: dict[str, Any]) -> bool:
+    return all(isinstance(row[name], kinds) and not (kinds == (int,) and row[name] is True)
+               for name, kinds in KINDS.items())  # fmt: skip
+
+
+def marked(key: SecretKey, profile: Profile, num_tok: int, *names: str | int) -> str:
+    """Text marked under a profile of the tiny tokenizer, without any model."""
+    ids = marked_text(key, profile, uniform_law(len(CHARACTERS)), num_tok, rng=stream(0, "marked", *names))
+    return "".join(CHARACTERS[i] for i in ids)

@@ -86,8 +86,7 @@ def test_growth_and_information_are_sums_over_the_joint_law(laws: tuple[np.ndarr
 
 
 def test_the_best_bet_is_the_probability_of_a_match_given_the_text() -> None:
-    # Two bins where the overlap is (.2, .5): pi(0) = 1/2 with p = .2 and pi(1) = .5/.6 with p = .8 would be ... the
-    # conditional chances of a match; their divergences from p, weighted by q, are the growth.
+    # Overlap (.2, .6): a match has probability .2/.4 given text 0, where chance gives .2, and is sure given text 1.
     q, p0 = np.array([0.4, 0.6]), np.array([0.2, 0.8])
     expected = 0.4 * (0.5 * math.log(0.5 / 0.2) + 0.5 * math.log(0.5 / 0.8)) + 0.6 * math.log(1 / 0.8)
     assert float(best_growth(q, p0)) == pytest.approx(expected, abs=1e-14)

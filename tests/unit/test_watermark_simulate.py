@@ -135,8 +135,7 @@ def test_a_drifted_anchor_matches_less_and_a_uniform_one_least() -> None:
         texts_of(make_laws(A, num_bins=4, num_steps=600, seed=0, detector=detector), "marked").match_TR.mean()
         for detector in (None, A.with_anchor(drift=1.0).anchor, A.with_anchor(drift=4.0).anchor, UNIFORM)
     ]
-    assert rates == sorted(rates, reverse=True)
-    assert rates[0] - rates[-1] > 0.2
+    assert (np.diff(rates) < -0.02).all(), rates
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))
@@ -252,7 +251,7 @@ def test_pivots_are_the_largest_keyed_numbers_of_a_direct_simulation() -> None:
         winner_N = (np.log(r_NV) / np.array(Q)).argmax(axis=1)
     direct = r_NV[np.arange(20_000), winner_N]
     drawn = gumbel_pivots(one_step(Q, P0), "marked", num_tok=20, num_texts=1000, rng=stream(1, "gumbel"))
-    assert scipy_stats.ks_2samp(direct, drawn.ravel()).pvalue > 1e-3
+    assert scipy_stats.kstest(direct, drawn.ravel()).pvalue > 1e-3
 
 
 @pytest.mark.parametrize(("gamma", "delta"), [(0.5, 2.0), (0.25, 1.0)])
@@ -273,7 +272,7 @@ def test_the_bits_of_the_winner_are_those_of_the_tournament() -> None:
     law = np.zeros(4)
     for bits in itertools.product((0, 1), repeat=6):
         g_KM = np.array(bits).reshape(3, 2)
-        np.add.at(law, g_KM @ [2, 1], tournament(q, g_KM) / 64)
+        np.add.at(law, g_KM @ np.array([2, 1]), tournament(q, g_KM) / 64)
     found = tournament_bits(
         one_step(q.tolist(), q.tolist()), "marked", num_tok=40, num_texts=2000, rng=stream(0, "bits"), num_rounds=2
     )
@@ -345,14 +344,14 @@ def test_the_released_base_verifier_errs_at_a_fixed_length_and_the_correct_one_d
     assert "NOT KEPT" not in found.detail
 
 
-def test_the_benchmark_gives_rows_that_are_json() -> None:
+def test_the_benchmark_gives_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     path = Path(__file__).parents[2] / "benchmarks" / "watermark_power.py"
     spec = importlib.util.spec_from_file_location("watermark_power", path)
     assert spec is not None
     assert spec.loader is not None
     benchmark = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(benchmark)
-    benchmark.NUM_STEPS = 1000
+    monkeypatch.setattr(benchmark, "NUM_STEPS", 1000)
     row = benchmark.anchored(benchmark.CASES[0], 64, 40, 0)
     assert row["median_tok"] is None, "the paper's bet is lost on 64 bins"
     assert row["num_bins"] == 64

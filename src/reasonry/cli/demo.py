@@ -16,7 +16,7 @@ from reasonry.errors import EXIT_CHECK_FAILED, EXIT_OK
 
 
 class DemoConfig(Config):
-    """Sample a packaged model on built-in problems, vote, verify; sign text and recognise it; measure the quick claims."""
+    """Sample a packaged model, vote, verify; sign text and recognise it; measure the quick claims; report."""
 
     problems: Annotated[int, Field(ge=2)] = 48
     """How many problems."""

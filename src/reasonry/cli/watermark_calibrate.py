@@ -15,8 +15,8 @@ def main(args: Sequence[str], out: Output) -> int:
     cfg = flags.parse(CalibrateConfig, args, prog="reasonry watermark calibrate")
     optional.need("vl_convert", extra="report", why="it holds the chart runtime of the report")
     from reasonry.core.report import write_report
-    from reasonry.watermark.calibration import calibrate, results_json
-    from reasonry.watermark.calibration_report import build_report, table_of, title_of
+    from reasonry.watermark.calibration.report import build_report, table_of, title_of
+    from reasonry.watermark.calibration.run import calibrate, results_json
 
     calibrated = calibrate(cfg, say=out.aside, open_run=out.run_opened)
     paths = write_report(calibrated.folder, build_report(calibrated, command=out.command))

@@ -32,7 +32,7 @@ def main(args: Sequence[str], out: Output) -> int:
 
 def _stream(cfg: DetectConfig, out: Output) -> int:
     from reasonry.watermark.detection.report import line_of
-    from reasonry.watermark.detection.run import detect_stream
+    from reasonry.watermark.detection.stream import detect_stream
 
     detection = detect_stream(cfg, say=out.aside)
     out.line(line_of(detection, detection.is_watermarked))

@@ -10,8 +10,8 @@ from reasonry.cli.output import Output
 from reasonry.core import flags
 from reasonry.core.config import Config
 from reasonry.errors import ConfigError, nearest
-from reasonry.watermark.keys import commands as key_commands
 from reasonry.watermark.keys import SecretKey, parse_secret
+from reasonry.watermark.keys import commands as key_commands
 
 PROG = "reasonry watermark key"
 USAGE = f"""usage: {PROG} new|list|retire|import ...

@@ -102,19 +102,19 @@ class CalibrateConfig(Config):
     """The realised rate of false alarms on your own human text, with and without skipping repeated contexts."""
 
     corpus: tyro.conf.Positional[str] = ""
-    """Text file, folder of text files, or JSONL of rows with "text"; the documentation that comes with Python when not
-    given."""
+    """Text file, folder of text files, or JSONL of rows with "text"; when not given the documentation that comes with
+    Python, topics and docstrings."""
     profile: Path | None = None
     """How text is marked; when not given a uniform anchor with the settings below and the tokenizer of --model."""
     model: str = "smollm2-135m"
     """Whose tokenizer cuts the corpus, when no profile says so."""
     ring: Annotated[Path | None, Neutral] = None
-    """Key ring whose keys are tried."""
+    """Key ring whose keys are tried; without one, keys are drawn for the occasion."""
     key_id: tuple[str, ...] = ()
-    """Keys of the ring to try; when none is named, new ones are drawn for the occasion."""
-    num_keys: Annotated[int, Field(ge=1)] = 20
-    """How many keys to draw when none is named: the rate of one key depends on the boilerplate it happens to like."""
-    window_tok: Annotated[int, Field(ge=8)] = 250
+    """Keys of the ring to try; all of them when none is named."""
+    num_keys: Annotated[int, Field(ge=1)] = 10
+    """How many keys to draw without a ring: the rate of one key depends on the boilerplate it happens to like."""
+    window_tok: Annotated[int, Field(ge=8)] = 200
     """Length of a window of the corpus, tokens."""
     max_windows: Annotated[int, Field(ge=1)] = 2000
     """Most windows."""

@@ -177,16 +177,17 @@ class _Block:
     """Some steps at the level of tokens."""
 
     def __init__(self, model: SyntheticModel, num_bins: int, seed: int, rows: slice[int, int, None]) -> None:
-        # A block is always drawn whole, so that a longer pool begins with the shorter one.
-        self._shape = (_BLOCK_STEPS, model.vocab_size)
-        self._seed, self._number, self._num = seed, rows.start // _BLOCK_STEPS, rows.stop - rows.start
+        # Rows come out of each stream in order: a longer pool begins with the shorter one.
+        num = rows.stop - rows.start
+        self._shape, self._rows_B = (num, model.vocab_size), np.arange(num)
         self._model, self._num_bins = model, num_bins
-        scale_B1 = self._stream("scale").uniform(*model.scale, _BLOCK_STEPS)[: self._num, None].astype(np.float32)
+        self._seed, self._number = seed, rows.start // _BLOCK_STEPS
+        scale_B1 = self._stream("scale").uniform(*model.scale, (num, 1)).astype(np.float32)
         self._unit_B1 = np.float32(_NOISE_UNIT) * scale_B1
         self._z_BV = scale_B1 * self._normal("logits")
         self._bin_BV = None
         if num_bins < model.vocab_size:
-            self._bin_BV = self._stream("bins").integers(num_bins, size=self._shape, dtype=np.int32)[: self._num]
+            self._bin_BV = self._stream("bins").integers(num_bins, size=self._shape, dtype=np.int32)
 
     def target(self) -> Laws:
         return _softmax(self._z_BV / np.float32(self._model.temperature))
@@ -205,17 +206,17 @@ class _Block:
             mass_BN = law_BV.astype(np.float64)
         else:
             n = self._num_bins
-            cell_BV = self._bin_BV + n * np.arange(self._num)[:, None]
-            mass_BN = np.bincount(cell_BV.ravel(), law_BV.ravel(), n * self._num).reshape(self._num, n)
+            cell_BV = self._bin_BV + n * self._rows_B[:, None]
+            mass_BN = np.bincount(cell_BV.ravel(), law_BV.ravel(), n * len(law_BV)).reshape(-1, n)
         return mass_BN / mass_BN.sum(axis=1, keepdims=True)
 
     def bin_of(self, token_B: NDArray[np.int64]) -> Ints:
         if self._bin_BV is None:
             return token_B
-        return self._bin_BV[np.arange(self._num), token_B].astype(np.int64)
+        return self._bin_BV[self._rows_B, token_B].astype(np.int64)
 
     def _normal(self, name: str) -> Laws:
-        return self._stream(name).standard_normal(self._shape, dtype=np.float32)[: self._num]
+        return self._stream(name).standard_normal(self._shape, dtype=np.float32)
 
     def _stream(self, name: str) -> np.random.Generator:
         return seeds.stream(self._seed, "synthetic steps", name, self._number)

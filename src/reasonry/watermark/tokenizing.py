@@ -14,6 +14,11 @@ the tokenizer is part of a watermark: `tokenizer_hash_of` names it, whatever fol
                   are new. Merges look a few characters far, so the ids come out the same once the overlap does; where
                   the overlap comes out otherwise, ids may differ, and `IncrementalTokenizer.num_out_of_step` counts it.
 
+Measured on prose, code, Russian, Chinese, Japanese, the same without any white space, random characters and runs of
+one character, cut at random into pieces of 3 to 8,000 characters: no id differs for the tokenizers of SmolLM2 and
+Gemma 3. With others, ids can differ after some hundred characters without a space: digits that are cut in threes, runs
+of one character under a unigram model, words too long for WordPiece.
+
 Importing this module imports no transformers.
 """
 

@@ -1,4 +1,4 @@
-"""Marks inside this package's sampler, a key for each text, and a note of how much chance each text had.
+"""Marks inside this package's sampler, a key for each text, and a note of how much chance each text had. Needs torch.
 
     anchored     the laws of all rows in flight are coupled at once (one pass of the anchor), each by its own key
     baselines    the scheme draws the token; the law becomes one-hot, so that the sampler can draw nothing else

@@ -35,8 +35,6 @@ from reasonry.watermark.tokenizing import encode
 DETECTIONS = "detections.jsonl"
 FALSE_ALARMS = "false_alarms.jsonl"
 NO_ATTACK = ""
-NUM_KEYS = 10
-"""Keys under which each unmarked text is read. Given the texts, alarms under different keys are independent."""
 RULES = ("fixed", "bonferroni", "e")
 
 _DETECTION_KEY = ("scheme", "id", "index", "attack")
@@ -152,13 +150,14 @@ def read_unmarked(
                 if (scheme.name, text["id"], text["index"]) in store.rows:
                     continue
                 ids = encode(models.loaded.tokenizer, text["text"])
-                keys = [bench_key(config.seed, "false alarm", text["id"], text["index"], k) for k in range(NUM_KEYS)]
+                num_keys = scheme.num_alarm_keys
+                keys = [bench_key(config.seed, "false alarm", text["id"], text["index"], k) for k in range(num_keys)]
                 found = [
                     sizes(reading, alpha=config.alpha, has_e_process=scheme.has_e_process)
                     for reading in scheme.read(ids, keys, models.reader)
                 ]
                 counts = {rule: sum(bool(np.isfinite(f[rule])) for f in found) for rule in found[0]}
-                row = {"scheme": scheme.name, "id": text["id"], "index": text["index"], "num_keys": NUM_KEYS}
+                row = {"scheme": scheme.name, "id": text["id"], "index": text["index"], "num_keys": num_keys}
                 store.put({**row, **{rule: counts.get(rule) for rule in ("fixed", "peek", "bonferroni", "e")}})
                 work.tick()
         return [store.rows[key] for key in wanted]

@@ -19,7 +19,7 @@ from reasonry.core.run import Run, default_folder
 from reasonry.core.work import Say
 from reasonry.errors import ConfigError
 from reasonry.watermark.bench.attacks import Attack, attacks, make_attack
-from reasonry.watermark.bench.measure import NUM_KEYS, read_texts, read_unmarked
+from reasonry.watermark.bench.measure import read_texts, read_unmarked
 from reasonry.watermark.bench.models import BenchModels, check_names, check_prompts
 from reasonry.watermark.bench.prompts import requests_of
 from reasonry.watermark.bench.quality import score_texts
@@ -122,7 +122,6 @@ def results_json(benched: Benched) -> dict[str, Any]:
         "quality_model": config.quality_model or None,
         "alpha": config.alpha,
         "num_texts": config.num_texts,
-        "num_keys_per_unmarked_text": NUM_KEYS,
         "rules": {
             "fixed": "tokens from which on the p-value for a fixed length stays at or below alpha (MarkMyWords); "
             "in false alarms: the p-value at the end of the text",

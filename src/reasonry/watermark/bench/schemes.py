@@ -45,6 +45,7 @@ UNMARKED = "none"
 
 _KEPT = 32  # schemes at hand: a text is read after one attack after the other
 _PROBE_VOCAB = 64
+_PERMUTED = ("inverse-transform", "exp", "exp-edit")  # a reading takes a hundred others, under reference keys
 
 
 class Scheme(ABC):
@@ -54,11 +55,14 @@ class Scheme(ABC):
         name: As the user wrote it.
         mark: What decides the text; schemes of one mark share their texts.
         has_e_process: Whether its readings carry one.
+        num_alarm_keys: Keys under which an unmarked text is read. Given the texts, alarms under different keys are
+            independent.
     """
 
     name: str
     mark: str
     has_e_process: bool = True
+    num_alarm_keys: int = 50
 
     @abstractmethod
     def read(self, ids: Ids, keys: Sequence[SecretKey], reader: Reader) -> list[Reading]:
@@ -87,6 +91,8 @@ class BaselineScheme(Scheme):
 
     def __init__(self, text: str) -> None:
         self.name = self.mark = text
+        if text.partition(":")[0] in _PERMUTED:
+            self.num_alarm_keys = 10
         self._made: OrderedDict[tuple[SecretKey, int], Baseline] = OrderedDict()
         self.under(SecretKey(bytes(32)), vocab_size=_PROBE_VOCAB)  # a slip in a parameter shows now, not in an hour
         self._made.clear()

@@ -11,11 +11,13 @@ from reasonry.core import jsonl, seeds
 from reasonry.core.claims import Measurement
 from reasonry.core.sampling.config import SamplingConfig
 from reasonry.core.stats import clopper_pearson
-from reasonry.watermark.config import AnchorConfig, GenerateConfig
+from reasonry.watermark.calibration.corpus import read_corpus
+from reasonry.watermark.calibration.rates import Dedup, measure
+from reasonry.watermark.config import AnchorConfig, CalibrateConfig, GenerateConfig
 from reasonry.watermark.detection import Detection, WatermarkDetector
 from reasonry.watermark.generation.run import Generated, generate
-from reasonry.watermark.keys.ring import KeyRing
 from reasonry.watermark.keys import SecretKey
+from reasonry.watermark.keys.ring import KeyRing
 
 PROMPTS = (
     "Write a book report about a novel of your choice.",
@@ -79,9 +81,48 @@ def tokens_to_detection(
         float(sizes[high]),
         len(sizes),
         seed,
-        f"{sum(d.is_watermarked for d in found.by_text)} of {len(sizes)} texts recognised within {max_new_tokens} tokens; "
-        f"median by ids {by_ids:g}; {sum(found.same_ids)} texts give the same ids again; human text: {num_false} of "
+        f"{sum(d.is_watermarked for d in found.by_text)} of {len(sizes)} texts recognised within {max_new_tokens} "
+        f"tokens; median by ids {by_ids:g}; {sum(found.same_ids)} texts give the same ids again; human text: {num_false} of "
         f"{len(found.null)} windows called marked [{rate.low:.1%}, {rate.high:.1%}]; order-statistics interval, 95 %",
+    )
+
+
+def false_alarms(
+    *,
+    dedup: Dedup,
+    model: str,
+    num_windows: int,
+    window_tok: int,
+    num_keys: int,
+    num_bins: int,
+    context_tok: int,
+    alpha: float,
+    seed: int,
+) -> Measurement:
+    """Share of windows of human text that are called marked, over keys; looked at after every token."""
+    config = CalibrateConfig(
+        model=model,
+        window_tok=window_tok,
+        max_windows=num_windows,
+        num_keys=num_keys,
+        num_bins=num_bins,
+        context_tok=context_tok,
+        alpha=alpha,
+        seed=seed,
+    )
+    windows = read_corpus(config)
+    keys = [SecretKey.from_integer(_KEY + i) for i in range(num_keys)]
+    found = measure(windows.windows_NT, windows.profile, keys, alpha=alpha)
+    rate = found[dedup].rate
+    rates = ", ".join(f"{name} {outcome.rate.value:.2%}" for name, outcome in found.items())
+    return Measurement(
+        rate.value,
+        rate.low,
+        rate.high,
+        rate.num_trials,
+        seed,
+        f"{len(windows.windows_NT)} windows of {window_tok} tokens x {num_keys} keys; by repeated contexts skipped in: "
+        f"{rates}; 95 % Clopper-Pearson over windows and keys",
     )
 
 
@@ -124,19 +165,15 @@ def _detect(generated: Generated, detector: WatermarkDetector, tokenizer: Any, *
         same.append(again == drawn)
         by_text.append(detector.detect(again))
         by_ids.append(by_text[-1] if same[-1] else detector.detect(drawn))
-    return Found(by_text, by_ids, same, [detector.detect(w) for w in _human_windows(tokenizer, num_null, length)])
+    return Found(by_text, by_ids, same, [detector.detect(w) for w in _human_windows(generated.model, num_null, length)])
 
 
-def _human_windows(tokenizer: Any, num: int, length: int) -> list[list[int]]:
+def _human_windows(model: str, num: int, length: int) -> list[list[int]]:
     """Windows of the documentation that comes with Python, spread over it."""
-    from pydoc_data.topics import topics
-
-    from reasonry.watermark.tokenizing import encode
-
-    ids = encode(tokenizer, "\n\n".join(topics[name] for name in sorted(topics)))
-    starts = np.arange(0, len(ids) - length, length)
-    chosen = np.sort(seeds.stream(0, "human windows").permutation(starts)[:num])
-    return [ids[start : start + length] for start in chosen.tolist()]
+    config = CalibrateConfig(model=model, window_tok=length, max_windows=100_000)
+    windows_NT = read_corpus(config).windows_NT
+    chosen = np.sort(seeds.stream(0, "human windows").permutation(len(windows_NT))[:num])
+    return windows_NT[chosen].tolist()
 
 
 def _median_ranks(num: int, level: float = 0.95) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reasonry.errors import DataError
 from reasonry.watermark.combine import e_bh
 from reasonry.watermark.detection.detector import WatermarkDetector
 from reasonry.watermark.detection.feed import feed_document
@@ -54,12 +55,12 @@ def examine(
 
     Args:
         documents: The texts; of those with text the ids are made here, of the others they are taken.
-        detector: Stops at its threshold.
+        detector: Stops at its threshold; with ``fdr`` better at the end of the text.
         tokenizer: Gives the tokenizer; called when the first text comes, so never where there are ids only.
         fdr: Test all texts together by e-BH, at the detector's alpha. The e-value of a text is that of the moment at
-            which its reading stopped.
-        num_shown: How many texts are read a second time, to the end, with a trace.
-        done: Detections of an earlier session, by the place of the text.
+            which its reading stopped; of N texts, one that is the only marked one needs N / alpha.
+        num_shown: How many texts are read a second time, up to some thousand tokens, with a trace.
+        done: Detections of an earlier session, by the place of the text; these texts are not read, only shown.
         tick: Called after each text.
     """
     names: list[str] = []
@@ -87,9 +88,13 @@ def _detect(document: Document, detector: Detector, tokenizer: Callable[[], Any]
         state = detector.start()
         feed_document(state, document, tokenizer() if document.text is not None else None)
         return state.result()
-    if document.text is None:
-        return detector.detect(_ids(document))
-    return detector.detect(encode(tokenizer(), _whole(document.text)))
+    try:
+        ids = _ids(document) if document.text is None else encode(tokenizer(), _whole(document.text))
+        return detector.detect(ids)
+    except DataError as e:
+        if e.place.startswith(document.place):
+            raise
+        raise DataError(e.problem, place=", ".join(filter(None, [document.place, e.place])), remedy=e.remedy) from e
 
 
 def _traced(document: Document, text: str | None, detector: Detector, tokenizer: Callable[[], Any]) -> Shown:

@@ -12,7 +12,6 @@ once, up to `reasonry.core.jsonl.MAX_ROW_BYTES`.
 from __future__ import annotations
 
 import codecs
-import contextlib
 import io
 import itertools
 import json
@@ -65,7 +64,7 @@ class Document:
 def read_documents(
     file: str | Path, *, prefer: Prefer = "auto", limit: int | None = None, stdin: BinaryIO | None = None
 ) -> Iterator[Document]:
-    """The documents of a file, one after the other. Use each before asking for the next.
+    """The documents of a file, one after the other.
 
     Args:
         file: Path, or ``-`` for standard input.
@@ -77,15 +76,15 @@ def read_documents(
         DataError: There is no such file; it is empty, or not text; a row is not a JSON object, has neither field, or
             ids that are not integers. With ``file:line``. Rows before it were given already.
     """
-    with contextlib.ExitStack() as stack:
-        if str(file) == STANDARD_INPUT:
-            stream, name, label = stdin or sys.stdin.buffer, "standard input", "standard input"
-        else:
-            path = Path(file)
-            stream, name, label = stack.enter_context(open_bytes(path)), str(path), path.name
-        source = ByteSource(stream, name)
-        found = _rows(source, prefer) if _is_rows(source, label) else _whole(source, label, prefer)
-        yield from itertools.islice(found, limit)
+    if str(file) == STANDARD_INPUT:
+        label = "standard input"
+        source = ByteSource(stdin or sys.stdin.buffer, label)
+    else:
+        path = Path(file)
+        label = path.name
+        source = ByteSource(open_bytes(path), str(path), closes=True)
+    found = _rows(source, prefer) if _is_rows(source, label) else _whole(source, label, prefer)
+    yield from itertools.islice(found, limit)
 
 
 def as_ids(value: Any, *, place: str = "") -> NDArray[np.int64]:

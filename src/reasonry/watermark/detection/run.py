@@ -1,34 +1,34 @@
 """``reasonry watermark detect``: from files or a stream to evidence.
 
-Files: ``detections.jsonl`` (a text a line; a continued run reads only what is missing), ``input.json`` (what was read,
-so that another file of the same name is not mixed in), ``results.json``.
+Files: ``detections.jsonl`` (a text a line; a continued run reads only what is missing, and the first texts once more
+for the figures of its report), ``input.json`` (what was read, see `inputs`), ``results.json``.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from reasonry.core import atomic
 from reasonry.core.models import ModelConfig
 from reasonry.core.models.tokenizer import load_tokenizer
-from reasonry.core.run import Run, default_folder, read_json
+from reasonry.core.rows import Row, check_kept
+from reasonry.core.run import Run
 from reasonry.core.work import Say, stored, working
-from reasonry.errors import ConfigError, RunMismatchError
+from reasonry.errors import ConfigError
 from reasonry.watermark.config import DetectConfig
 from reasonry.watermark.detection.detector import WatermarkDetector
 from reasonry.watermark.detection.examine import Detector, Examined, examine
-from reasonry.watermark.detection.feed import feed_document
+from reasonry.watermark.detection.inputs import check_is_there, inputs_of
 from reasonry.watermark.detection.others import ENGINES, SchemeDetector
 from reasonry.watermark.detection.read import STANDARD_INPUT, Document, read_documents
 from reasonry.watermark.detection.report import Corpus
-from reasonry.watermark.detection.result import Detection
-from reasonry.watermark.detection.source import open_bytes
-from reasonry.watermark.keys.ring import open_ring
+from reasonry.watermark.detection.result import Detection, Verdict
 from reasonry.watermark.keys import SecretKey
+from reasonry.watermark.keys.ring import open_ring
 from reasonry.watermark.profile import Profile, check_match, read_profile
 
 DETECTIONS = "detections.jsonl"
@@ -95,7 +95,8 @@ class Tokenizers:
                 raise ConfigError(
                     "a text has to be tokenised, and no tokenizer is named",
                     place="tokenizer",
-                    remedy="Name that of the marked model: --tokenizer; or give token ids.",
+                    remedy="Name that of the marked model with --tokenizer; or give token ids, with --read ids where "
+                    "a row has both.",
                 )
             from reasonry.watermark.tokenizing import tokenizer_hash_of
 
@@ -118,21 +119,25 @@ def detect(
         ReasonryError: See the errors of its parts.
         Interrupted: The user asked to stop; run the same command again.
     """
+    check_is_there(config.file)
     profile = profile_of(config)
     detector = make_detector(config, profile)
+    inputs = inputs_of(config.file, profile_id=profile.profile_id, key_ids=detector.key_ids)
     total = _count(config.file, config.limit)
     tokenizers = Tokenizers(profile, config.tokenizer, config.model_options)
-    folder = config.run or default_folder("watermark-detect", config, Path(config.file).stem)
+    documents = _begun(read_documents(config.file, prefer=config.read, limit=config.limit))
+    folder = config.run or inputs.folder("watermark-detect", config)
     with Run("watermark detect", config, folder=folder, seed=0, warn=say) as run:
-        run.record_environment("bitwise")
-        open_run(run, "bitwise")
-        _check_input(run, config.file)
-        documents = read_documents(config.file, prefer=config.read, limit=config.limit)
         with (
-            stored(run, DETECTIONS, say, key=("place",)) as store,
+            stored(run, DETECTIONS, say, key=("place",), check=_check_kept) as store,
             working(run, "texts", total=total, done=len(store.rows), unit="texts", say=say) as work,
         ):
+            inputs.check(run, num_done=len(store.rows))
+            run.record_environment("bitwise")
+            open_run(run, "bitwise")
             done = {place: Detection.from_json(row) for place, row in store.rows.items()}
+            if profile.dedup == "corpus":
+                done = {}  # which contexts count depends on the texts before: they are read again, and not kept twice
 
             def keep(document: Document, detection: Detection) -> None:
                 if document.place not in store.rows:
@@ -140,33 +145,9 @@ def detect(
                     work.tick()
 
             examined = examine(documents, detector, tokenizer=tokenizers, fdr=config.fdr, done=done, tick=keep)
-        detected = Detected(
-            run.folder, profile, examined, f"Looking for a mark: {_name(config.file)}", _remarks(config)
-        )
+        detected = Detected(run.folder, profile, examined, f"Looking for a mark: {inputs.name}", _remarks(config))
         atomic.write_json(run.path("results.json"), results_json(detected))
     return detected
-
-
-def detect_stream(config: DetectConfig, *, say: Say = lambda line: None) -> Detection:
-    """Read standard input as it comes and stop when the evidence is enough.
-
-    Raises:
-        ReasonryError: See the errors of its parts.
-    """
-    if config.file != STANDARD_INPUT:
-        raise ConfigError(f"--stream reads standard input, not {config.file!r}", remedy="Write - for the file.")
-    if config.fdr:
-        raise ConfigError("--fdr is for several texts, a stream is one", remedy="Leave one of them out.")
-    profile = profile_of(config)
-    detector = make_detector(config, profile)
-    if not isinstance(detector, WatermarkDetector):
-        raise ConfigError(f"scheme {profile.scheme} is read whole", place="stream", remedy="Leave --stream out.")
-    state = detector.start()
-    (document,) = read_documents(STANDARD_INPUT, prefer="text")
-    feed_document(state, document, Tokenizers(profile, config.tokenizer, config.model_options)())
-    if state.is_stopped:
-        say(f"enough evidence after {state.num_tok} tokens; the rest of the stream was not read")
-    return state.result()
 
 
 def profile_of(config: DetectConfig) -> Profile:
@@ -204,17 +185,32 @@ def make_detector(config: DetectConfig, profile: Profile) -> Detector:
     """The detector that a config asks for; a model as anchor is loaded.
 
     Raises:
-        ReasonryError: No such key, or an anchor other than that of the profile.
+        ReasonryError: No such key, an anchor other than that of the profile, or a setting the scheme does not have.
     """
     keys = keys_of(config.ring, config.key_id)
+    if profile.scheme != "anchored" or profile.anchor.kind == "uniform":
+        foreign = {
+            "bet": profile.scheme != "anchored" and config.bet != "mixture",
+            "late_start": profile.scheme != "anchored" and config.late_start,
+            "anchor_model": bool(config.anchor_model),
+        }
+        for name in (name for name, is_given in foreign.items() if is_given):
+            raise ConfigError(
+                f"{name} does not apply to text of scheme {profile.scheme!r} with a {profile.anchor.kind} anchor",
+                place=name,
+                remedy="Leave it out.",
+            )
+    # e-BH asks more of a text than 1/alpha, unless all are marked: evidence has to go on growing.
+    stops = not config.fdr
     if profile.scheme != "anchored":
-        return SchemeDetector(profile, keys, alpha=config.alpha)
+        return SchemeDetector(profile, keys, alpha=config.alpha, stops=stops)
     return WatermarkDetector(
         profile,
         keys,
         alpha=config.alpha,
         bet=config.bet,
         late_start=config.late_start,
+        stops=stops,
         anchor=anchor_of(profile, config.model_options, config.anchor_model),
     )
 
@@ -265,22 +261,29 @@ def _count(file: str, limit: int | None) -> int:
     return min(num, limit) if limit is not None else num
 
 
-def _check_input(run: Run, file: str) -> None:
-    """Refuse to continue a run on a file that has changed since it began."""
-    if file == STANDARD_INPUT:
-        return
-    path = run.path("input.json")
-    digest = hashlib.blake2b(digest_size=16)
-    with open_bytes(Path(file)) as f:
-        while block := f.read(1 << 20):
-            digest.update(block)
-    now = {"blake2b": digest.hexdigest()}
-    if not path.exists():
-        atomic.write_json(path, now)
-    elif read_json(path) != now:
-        raise RunMismatchError(
-            "the file has changed since this run read it", place=file, remedy="Choose another --run, or restore it."
-        )
+def _begun(documents: Iterable[Document]) -> Iterable[Document]:
+    """The same, with the first one read: what is wrong with it should not leave a run directory behind."""
+    rest = iter(documents)
+    return itertools.chain(list(itertools.islice(rest, 1)), rest)
+
+
+def _check_kept(rows: Sequence[Row], path: Path) -> None:
+    check_kept(rows, path, _is_detection)
+
+
+def _is_detection(row: Row) -> bool:
+    try:
+        found = Detection.from_json(row)
+    except KeyError:
+        return False
+    counts = (found.num_tok, found.num_scored, found.num_match)
+    return (
+        isinstance(row.get("place"), str)
+        and found.verdict in get_args(Verdict)
+        and isinstance(found.log_e, float | int)
+        and isinstance(found.p_anytime, float | int)
+        and all(type(count) is int for count in counts)
+    )
 
 
 def _remarks(config: DetectConfig) -> list[str]:
@@ -288,7 +291,3 @@ def _remarks(config: DetectConfig) -> list[str]:
     if config.fdr:
         remarks.append("Called marked: those that e-BH rejects; it is valid although the texts share keys.")
     return remarks
-
-
-def _name(file: str) -> str:
-    return "standard input" if file == STANDARD_INPUT else Path(file).name

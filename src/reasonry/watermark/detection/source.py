@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import codecs
+import weakref
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -14,12 +15,20 @@ _BLOCK_BYTES = 1 << 16
 
 
 class ByteSource:
-    """A binary stream of which a beginning may have been looked at already."""
+    """A binary stream of which a beginning may have been looked at already.
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
+    Args:
+        stream: The bytes.
+        name: For messages.
+        closes: Close the stream when nobody has the source any more: a text outlives the loop that found it.
+    """
+
+    def __init__(self, stream: BinaryIO, name: str, *, closes: bool = False) -> None:
         self.name = name
         self._stream = stream
         self._ahead = b""
+        if closes:
+            weakref.finalize(self, stream.close)
 
     def peek_line(self) -> bytes:
         """The first line, which stays unread; of a line that cannot be a row only the beginning."""

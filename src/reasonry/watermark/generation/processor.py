@@ -28,8 +28,8 @@ from reasonry.errors import ConfigError
 from reasonry.watermark.anchors.model import ModelAnchor
 from reasonry.watermark.generation.marking import Marking, RowState
 from reasonry.watermark.keys import SecretKey
-from reasonry.watermark.profile import Profile
 from reasonry.watermark.keys.unlocking import unlock, unlocked
+from reasonry.watermark.profile import Profile
 
 _anchors: dict[str, ModelAnchor] = {}
 _REMEDY = "Use do_sample=True and num_beams=1; a greedy choice has no randomness that could carry a mark."

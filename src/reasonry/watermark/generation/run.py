@@ -1,39 +1,47 @@
 """``reasonry watermark generate``: marked text in a run directory that continues.
 
 Files: ``signed.jsonl`` (a text a line, with its token ids), ``profile.json`` (what a detector needs besides the key),
-``key.json`` (the id of the key, never the key), ``results.json``.
+``key.json`` (the id of the key, never the key), ``prompts.json`` and ``model.json`` (a hash of each prompt and which
+weights were sampled, so that texts for other prompts or of other weights are not mixed in), ``results.json``.
 """
 
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from reasonry.core import atomic
+from reasonry.core import atomic, jsonl
 from reasonry.core.models import find_causal_lm
 from reasonry.core.models.tokenizer import load_tokenizer
-from reasonry.core.rows import Row
-from reasonry.core.run import Run, default_folder, read_json
+from reasonry.core.rows import Row, Store
+from reasonry.core.run import Run, default_folder
 from reasonry.core.sampling import Completion, Request
 from reasonry.core.work import Say, stored, working
-from reasonry.errors import ConfigError, RunMismatchError
+from reasonry.errors import ConfigError, DataError
 from reasonry.watermark.config import GenerateConfig
 from reasonry.watermark.detection import WatermarkDetector
 from reasonry.watermark.detection.examine import Examined, examine
 from reasonry.watermark.detection.read import Document
 from reasonry.watermark.detection.run import anchor_of
-from reasonry.watermark.generation.prompts import read_prompts
-from reasonry.watermark.keys.ring import ENVIRONMENT_NAME, KeyRing, default_path, open_ring
-from reasonry.watermark.keys import SecretKey
-from reasonry.watermark.profile import AnchorProfile, Profile, check_match, read_profile, write_profile
+from reasonry.watermark.generation.loading import PROFILE, Means, keep_means, load_means
+from reasonry.watermark.generation.prompts import check_prompts, read_prompts
+from reasonry.watermark.generation.signing_key import (
+    KEY_FILE,
+    check_may_sign,
+    choose_key,
+    existing_ring,
+    key_of_run,
+    make_ring,
+)
+from reasonry.watermark.keys.ring import KeyRing, open_ring
+from reasonry.watermark.keys.secret import SecretKey
+from reasonry.watermark.profile import Profile, read_profile
 from reasonry.watermark.tokenizing import encode
 
 SIGNED = "signed.jsonl"
-PROFILE = "profile.json"
+_ROW_TYPES = {"id": str, "index": int, "text": str, "token_ids": list, "finish": str, "key_id": str}
 
 
 class Generated(NamedTuple):
@@ -90,33 +98,34 @@ def generate(
         ReasonryError: See the errors of its parts. What was finished is in the run directory.
         Interrupted: The user asked to stop; run the same command again.
     """
-    if config.sampling.temperature == 0:
-        raise ConfigError(
-            "temperature 0 leaves nothing to chance that could carry a mark",
-            place="sampling.temperature",
-            remedy="Sample with a positive temperature.",
-        )
-    if (config.anchor.kind == "model") != bool(config.anchor.model):
-        raise ConfigError(
-            f"anchor.kind is {config.anchor.kind!r} and anchor.model is {config.anchor.model!r}",
-            place="anchor",
-            remedy="Name a model with kind model, and only then.",
-        )
-    requests = [Request(r.id, r.messages, range(config.n)) for r in read_prompts(config.prompts, limit=config.limit)]
     given = read_profile(config.profile) if config.profile else None
-    find_causal_lm(config.model, config.model_options)
-    if config.anchor.model:
-        find_causal_lm(config.anchor.model, config.model_options)
-    ring = ring or ring_to_sign_with(config.ring, say=say)
+    _check(config, given)
+    requests = [Request(r.id, r.messages, range(config.n)) for r in read_prompts(config.prompts, limit=config.limit)]
     folder = config.run or default_folder("watermark-generate", config, _label(config.prompts))
+    has_key = (folder / KEY_FILE).exists()
+    ring = ring if ring is not None else existing_ring(config.ring)
+    if ring is None and (config.key_id or has_key):
+        ring = open_ring(config.ring)  # says that it is missing: a new one would not hold the key that is wanted
+    if ring is not None and not has_key:
+        choose_key(ring, config.key_id)
+    # Loaded before there is a run directory: an anchor or a profile that does not fit should not leave one behind.
+    means = None if (folder / PROFILE).exists() else load_means(config, given)
     with Run("watermark generate", config, folder=folder, seed=config.seed, warn=say) as run:
-        key = _key_of_run(run, ring, config.key_id)
-        rows, profile = _generated(config, requests, run, key, given, say, open_run)
-        order = {request.id: at for at, request in enumerate(requests)}
-        wanted = [r for r in rows if r["id"] in order and r["index"] < config.n]
-        wanted.sort(key=lambda r: (order[r["id"]], r["index"]))
-        atomic.write_json(run.path("results.json"), _results(profile, key.key_id, wanted))
-    return Generated(folder, config.model, profile, key.key_id, wanted)
+        ring = ring if ring is not None else make_ring(config.ring, say=say)
+        key = key_of_run(run, ring, config.key_id)
+        with stored(run, SIGNED, say, check=lambda rows, path: _check_kept(rows, path, run, requests, config)) as store:
+            todo = [(r.id, i) for r in requests for i in r.indices if (r.id, i) not in store.rows]
+            if todo:
+                check_may_sign(key, ring)
+                means = means or load_means(config, given)
+                keep_means(run, means)
+                _sample(config, requests, run, key, means, store, say, open_run)
+            else:
+                open_run(run, "finished")
+        profile = read_profile(run.path(PROFILE))
+        rows = _canonical(run.path(SIGNED), {request.id: at for at, request in enumerate(requests)})
+        atomic.write_json(run.path("results.json"), _results(profile, key.key_id, rows))
+    return Generated(folder, config.model, profile, key.key_id, rows)
 
 
 def check(config: GenerateConfig, generated: Generated, *, ring: KeyRing | None = None) -> Checked:
@@ -127,13 +136,12 @@ def check(config: GenerateConfig, generated: Generated, *, ring: KeyRing | None 
     """
     profile = generated.profile
     tokenizer = load_tokenizer(config.model, config.model_options).tokenizer
-    key = (ring or open_ring(config.ring)).get(generated.key_id)
+    key = (ring if ring is not None else open_ring(config.ring)).get(generated.key_id)
     detector = WatermarkDetector(profile, [key], anchor=anchor_of(profile, config.model_options))
     texts = [
-        Document(
-            f"{row['id']}/{row['index']}", f"{generated.signed}:{number}", text=io.StringIO(row["text"], newline="")
-        )
-        for number, row in enumerate(generated.rows, 1)
+        Document(name, f"{generated.signed}, text {name}", text=io.StringIO(row["text"], newline=""))
+        for row in generated.rows
+        for name in [f"{row['id']}/{row['index']}"]
     ]
     examined = examine(texts, detector, tokenizer=lambda: tokenizer)
     ends = set(getattr(tokenizer, "all_special_ids", ()))
@@ -155,73 +163,71 @@ def results_json(generated: Generated, checked: Checked) -> dict[str, Any]:
     }
 
 
-def ring_to_sign_with(path: Path | None, *, say: Say) -> KeyRing:
-    """The user's ring; a new one with a new key where there is none yet, said aloud."""
-    target = path
-    if target is None and not os.environ.get(ENVIRONMENT_NAME, "").strip():
-        target = default_path()
-    if target is None or target.exists():
-        return open_ring(path)
-    ring = KeyRing()
-    key = SecretKey.generate()
-    ring.add(key, "made by watermark generate")
-    ring.save(target)
-    say(f"new key {key.key_id} in {target}; keep a copy: text signed with a lost key can never be recognised")
-    return ring
+def _check(config: GenerateConfig, given: Profile | None) -> None:
+    """Everything that is wrong at first sight."""
+    if config.sampling.temperature == 0:
+        raise ConfigError(
+            "temperature 0 leaves nothing to chance that could carry a mark",
+            place="sampling.temperature",
+            remedy="Sample with a positive temperature.",
+        )
+    if (config.anchor.kind == "model") != bool(config.anchor.model):
+        raise ConfigError(
+            f"anchor.kind is {config.anchor.kind!r} and anchor.model is {config.anchor.model!r}",
+            place="anchor",
+            remedy="Name a model with kind model, and only then.",
+        )
+    if config.num_bins == 1:
+        raise ConfigError(
+            "num_bins = 1: the symbol of a token would tell nothing",
+            place="num_bins",
+            remedy="Use at least 2; or 0, which makes every token its own.",
+        )
+    if given is not None and given.scheme != "anchored":
+        raise ConfigError(
+            f"cannot mark text with scheme {given.scheme!r}",
+            place=str(config.profile),
+            remedy="Text is marked with scheme 'anchored'; the others are detected, and compared by watermark bench.",
+        )
+    for name in filter(None, (config.model, config.anchor.model)):
+        find_causal_lm(name, config.model_options)
 
 
-def _key_of_run(run: Run, ring: KeyRing, key_id: str) -> SecretKey:
-    """The key the run began with, or the one to begin with."""
-    path = run.path("key.json")
-    if path.exists():
-        return ring.get(str(read_json(path).get("key_id")))
-    now = datetime.now(UTC)
-    key = ring.get(key_id) if key_id else ring.newest_active(now)
-    if key not in ring.active(now):
-        raise ConfigError(f"the key {key.key_id} is retired", place="key_id", remedy="Sign with an active key.")
-    atomic.write_json(path, {"key_id": key.key_id})
-    return key
+# ---------------------------------------------------------------- texts
 
 
-def _generated(
+def _sample(
     config: GenerateConfig,
-    requests: list[Request],
+    requests: Sequence[Request],
     run: Run,
     key: SecretKey,
-    given: Profile | None,
+    means: Means,
+    store: Store,
     say: Say,
     open_run: Callable[[Run, str], None],
-) -> tuple[list[Row], Profile]:
-    with stored(run, SIGNED, say) as store:
-        todo = [(r.id, i) for r in requests for i in r.indices if (r.id, i) not in store.rows]
-        if not todo:
-            open_run(run, "finished")
-            return list(store.rows.values()), read_profile(run.path(PROFILE))
-        from reasonry.core.models import load_causal_lm
-        from reasonry.core.sampling.hf import HFSampler
-        from reasonry.watermark.generation.hook import WatermarkHook
-        from reasonry.watermark.generation.marking import Marking
+) -> None:
+    """Draw the texts that are missing; each is kept as it comes."""
+    from reasonry.core.sampling.hf import HFSampler
+    from reasonry.watermark.generation.hook import WatermarkHook
+    from reasonry.watermark.generation.marking import Marking
 
-        loaded = load_causal_lm(config.model, config.model_options)
-        profile, anchor = _profile_and_anchor(config, loaded, given)
-        _keep_profile(run, profile)
-        width = loaded.model.config.get_text_config().vocab_size
-        marking = Marking(profile, key, vocab_size=width, anchor=anchor, device=loaded.model.device)
-        sampler = HFSampler(
-            loaded,
-            config.sampling,
-            seed=config.seed,
-            batch_size=config.batch_size,
-            law_hook=WatermarkHook(marking),
-        )
-        run.record_environment(sampler.determinism)
-        open_run(run, sampler.determinism)
-        total = sum(len(r.indices) for r in requests)
-        with working(run, "texts", total=total, samplers=[sampler], done=total - len(todo), unit="texts", say=say) as w:
-            for completion in sampler.sample(requests, skip=set(store.rows)):
-                store.put(_row(completion, key.key_id, profile))
-                w.tick()
-        return list(store.rows.values()), profile
+    loaded = means.loaded
+    width = loaded.model.config.get_text_config().vocab_size
+    marking = Marking(means.profile, key, vocab_size=width, anchor=means.anchor, device=loaded.model.device)
+    sampler = HFSampler(
+        loaded,
+        config.sampling,
+        seed=config.seed,
+        batch_size=config.batch_size,
+        law_hook=WatermarkHook(marking),
+    )
+    run.record_environment(sampler.determinism)
+    open_run(run, sampler.determinism)
+    total, done = sum(len(r.indices) for r in requests), set(store.rows)
+    with working(run, "texts", total=total, samplers=[sampler], done=len(done), unit="texts", say=say) as work:
+        for completion in sampler.sample(requests, skip=done):
+            store.put(_row(completion, key.key_id, means.profile))
+            work.tick()
 
 
 def _row(completion: Completion, key_id: str, profile: Profile) -> Row:
@@ -237,67 +243,35 @@ def _row(completion: Completion, key_id: str, profile: Profile) -> Row:
     }
 
 
-def _profile_and_anchor(config: GenerateConfig, loaded: Any, given: Profile | None) -> tuple[Profile, Any]:
-    """The profile to mark with, and its anchor when that is a model."""
-    from reasonry.core.models import load_causal_lm
-    from reasonry.watermark.anchors.model import anchor_revision, load_anchor, make_anchor
-    from reasonry.watermark.tokenizing import tokenizer_hash_of
-
-    width = loaded.model.config.get_text_config().vocab_size
-    tokenizer = tokenizer_hash_of(loaded.tokenizer)
-    if given is not None:
-        check_match(given, tokenizer_hash=tokenizer, vocab_size=width)
-        return given, load_anchor(given, config.model_options) if given.anchor.kind != "uniform" else None
-    wanted = config.anchor
-    source = loaded
-    anchor = AnchorProfile()
-    if wanted.kind != "uniform":
-        if wanted.kind == "model":
-            source = load_causal_lm(wanted.model, config.model_options)
-            check_shared_tokenizer(tokenizer, tokenizer_hash_of(source.tokenizer), wanted.model, config.model)
-        anchor = AnchorProfile(
-            kind=wanted.kind,
-            model=source.name,
-            revision=anchor_revision(source),
-            context_tok=wanted.context_tok,
-            temperature=wanted.temperature,
-            dtype=str(source.identity["dtype"]),
-        )
-    profile = Profile(
-        prf=config.prf,
-        num_bins=config.num_bins,
-        context_tok=config.context_tok,
-        tokenizer=config.model,
-        tokenizer_hash=tokenizer,
-        vocab_size=width,
-        anchor=anchor,
-    )
-    return profile, None if wanted.kind == "uniform" else make_anchor(source, anchor, vocab_size=width)
+def _check_kept(rows: Sequence[Row], path: Path, run: Run, requests: Sequence[Request], config: GenerateConfig) -> None:
+    """Refuse texts that are not this run's, before anything is generated and before anything is rewritten."""
+    known = {request.id for request in requests}
+    for line, row in enumerate(rows, 1):
+        place = f"{path}:{line}"
+        wrong = [name for name, kind in _ROW_TYPES.items() if not isinstance(row.get(name), kind)]
+        if wrong or not 0 <= row["index"] < config.n:
+            raise DataError(
+                f"not a text of this run: {wrong[0] if wrong else 'index'!r} is missing or wrong",
+                place=place,
+                remedy="Remove the line, and the text is generated again; or restore the file.",
+            )
+        if row["id"] not in known:
+            raise DataError(
+                f"a text for prompt {row['id']!r}, which is not among the prompts",
+                place=place,
+                remedy="Has the file of prompts changed since the run began? Restore it, or choose another --run.",
+            )
+    answered = {row["id"] for row in rows}
+    check_prompts(run.path("prompts.json"), requests, answered=answered, source=config.prompts[:80])
 
 
-def check_shared_tokenizer(ours: str, theirs: str, anchor: str, model: str) -> None:
-    """Raises ConfigError when anchor and marked model cut text differently: their ids mean different things."""
-    if ours != theirs:
-        raise ConfigError(
-            f"the anchor {anchor} and the model {model} have different tokenizers",
-            place="anchor.model",
-            remedy="Use a smaller model of the same family, --anchor.kind self, or the uniform anchor.",
-        )
-
-
-def _keep_profile(run: Run, profile: Profile) -> None:
-    path = run.path(PROFILE)
-    if not path.exists():
-        write_profile(path, profile)
-        return
-    before = read_profile(path)
-    if before.profile_id != profile.profile_id:
-        raise RunMismatchError(
-            f"the run's texts are marked under profile {before.profile_id}, this command would use "
-            f"{profile.profile_id}: tokenizer, anchor or dtype is another",
-            place=str(path),
-            remedy="Continue with the model the run began with, or choose another --run.",
-        )
+def _canonical(path: Path, order: Mapping[str, int]) -> list[Row]:
+    """All rows in the order of the prompts; the file is rewritten when it is in another (extended runs)."""
+    rows = list(jsonl.read(path)) if path.exists() else []
+    ordered = sorted({(r["id"], r["index"]): r for r in rows}.values(), key=lambda r: (order[r["id"]], r["index"]))
+    if ordered != rows:
+        jsonl.write(path, ordered)
+    return ordered
 
 
 def _label(prompts: str) -> str:

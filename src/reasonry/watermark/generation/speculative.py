@@ -42,7 +42,9 @@ from reasonry.watermark.prf import make_prf
 from reasonry.watermark.profile import Profile
 
 # What generate passes on of itself. Anything else (images, embeddings) would be left out of the law in silence.
-_PASSED_ON = frozenset({"position_ids", "logits_to_keep", "past_key_values", "use_cache", "cache_position"})
+_PASSED_ON = frozenset(
+    {"attention_mask", "position_ids", "logits_to_keep", "past_key_values", "use_cache", "cache_position"}
+)
 
 
 class _Chosen(NamedTuple):
@@ -125,9 +127,8 @@ class KeyedSpeculation:
         logits_processor: LogitsProcessorList,
         stopping_criteria: StoppingCriteriaList,
         generation_config: GenerationConfig,
-        attention_mask: Tensor | None = None,
         streamer: BaseStreamer | None = None,
-        **model_kwargs: Any,
+        **model_kwargs: Any,  # attention_mask among them: generate takes one that is named here for an option of ours
     ) -> Tensor | GenerateDecoderOnlyOutput:
         """Called by ``generate``; returns the ids of prompt and text, shape (1, T).
 
@@ -137,7 +138,8 @@ class KeyedSpeculation:
         """
         self._refuse(input_ids, logits_processor, generation_config, model_kwargs)
         streamer = streamer or _streamer_of_caller()  # it has the prompt already
-        text = GrowingText(model, input_ids, attention_mask=attention_mask, logits_processor=logits_processor)
+        mask = model_kwargs.get("attention_mask")
+        text = GrowingText(model, input_ids, attention_mask=mask, logits_processor=logits_processor)
         drafts = Drafts(
             self._profile,
             self._prf,
@@ -216,18 +218,18 @@ class KeyedSpeculation:
                 place="guidance_scale",
                 remedy="Pass a watermarking_config instead of custom_generate.",
             )
+        if request.output_attentions or request.output_hidden_states:
+            raise ConfigError(
+                "keyed speculation keeps no attentions and no hidden states",
+                place="generation_config",
+                remedy="Leave out output_attentions and output_hidden_states.",
+            )
         more = [name for name, value in model_kwargs.items() if name not in _PASSED_ON and value is not None]
         if more:
             raise ConfigError(
                 f"keyed speculation takes a prompt of text alone, not {', '.join(more)}",
                 place="custom_generate",
                 remedy="Pass a watermarking_config instead.",
-            )
-        if request.return_dict_in_generate and (request.output_attentions or request.output_hidden_states):
-            raise ConfigError(
-                "keyed speculation keeps no attentions and no hidden states",
-                place="generation_config",
-                remedy="Leave out output_attentions and output_hidden_states.",
             )
 
 

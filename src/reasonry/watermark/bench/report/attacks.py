@@ -59,8 +59,8 @@ def survival_section(schemes: Sequence[SchemeResult]) -> list[Block]:
         Column("scheme"),
         Column("attack"),
         Column("words changed", "percent", 1),
-        Column("found, at the end", "percent"),
-        Column("found, any time", "percent"),
+        Column("found, at the end", "percent", 0),
+        Column("found, any time", "percent", 0),
         Column("MarkMyWords size", "integer"),
         Column("anytime size", "integer"),
         Column("quality", "decimal", 2),
@@ -104,7 +104,7 @@ def _resistance(schemes: Sequence[SchemeResult]) -> list[Block]:
         Column("resistance, at the end", "decimal", 3),
         Column("resistance, any time", "decimal", 3),
         Column("worst attack, any time"),
-        Column("still found", "percent"),
+        Column("still found", "percent", 0),
     ]
     caption = (
         "Tamper-resistance of MarkMyWords, 0 to 0.5: the share found without an attack, less the area that attacks "
@@ -129,7 +129,7 @@ def quality_section(benched: Benched) -> list[Block]:
             scatter(spots, x_title="tokens until detection, any time", y_title="bits per byte"),
             "Quality against size",
             "One point per scheme: median tokens until detection, and bits per byte under the quality model.",
-            caption="To the left: less text needed. Down: better predicted. A scheme that finds fewer than half of its "
+            caption="To the left: less text needed. Down: better predicted. A scheme that finds at most half of its "
             "texts has no point.",
         )
         blocks.append(chart)

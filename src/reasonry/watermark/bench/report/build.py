@@ -142,10 +142,28 @@ def _skipped(schemes: Sequence[SchemeResult]) -> Table:
     columns = [
         Column("scheme"),
         Column("tokens per text", "decimal", 0),
-        Column("tokens read", "integer"),
+        Column("entropy, nats", "decimal", 2),
+        Column("come back", "percent", 1),
+        Column("read", "integer"),
         Column("too early in the text", "integer"),
         Column("repeated", "integer"),
-        Column("texts without a scored token", "integer"),
+        Column("texts without any", "integer"),
     ]
-    rows = [[s.name, s.mean_tok, s.num_tok, s.num_short_context, s.num_duplicate, s.num_unscored] for s in schemes]
-    return Table(columns, rows, title="What was read and what was skipped")
+    rows = [
+        [
+            s.name,
+            s.mean_tok,
+            s.entropy_nats,
+            s.survived,
+            s.num_tok,
+            s.num_short_context,
+            s.num_duplicate,
+            s.num_unscored,
+        ]
+        for s in schemes
+    ]
+    caption = (
+        "Entropy of a step before marking. Tokens that come back: of those that were drawn, when the text is tokenised "
+        "again. Then tokens of the unattacked texts, and what was not scored of them."
+    )
+    return Table(columns, rows, title="What was read and what was skipped", caption=caption)

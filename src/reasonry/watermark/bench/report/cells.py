@@ -15,7 +15,7 @@ NO_ATTACK_WORDS = "no attack"
 
 
 def size_cell(size: SizeSummary) -> Estimate | str:
-    """A median with its interval; words where fewer than half of the texts were found."""
+    """A median with its interval; words where at most half of the texts were found."""
     if not math.isfinite(size.median_tok):
         return NOT_FOUND
     has_interval = math.isfinite(size.high_tok)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from reasonry.core.report import Block, Chart, Column, Estimate, Measure, Spot, Table, interval_chart, scatter
-from reasonry.watermark.bench.measure import NO_ATTACK, NUM_KEYS
+from reasonry.watermark.bench.measure import NO_ATTACK
 from reasonry.watermark.bench.records import AttackResult, SchemeResult
 from reasonry.watermark.bench.report.cells import RULE_WORDS, number_cell, share_cell, size_cell
 from reasonry.watermark.bench.run import Benched
@@ -26,27 +26,24 @@ _ALARM_WORDS = {"peek": "p after every token", "fixed": "p at the end", "bonferr
 def sizes_section(benched: Benched) -> list[Block]:
     """How much text detection takes."""
     schemes = benched.results.schemes
-    longest = max(d["num_tok"] for d in benched.detections)
+    longest = float(max(d["num_tok"] for d in benched.detections if d["attack"] == NO_ATTACK))
+    measures = [_measure(s, rule, longest) for s in schemes for rule in s.rules]
+    end = max((m.high for m in measures if m.high is not None), default=longest)
     chart = Chart(
-        interval_chart(
-            [_measure(s, rule, longest) for s in schemes for rule in s.rules],
-            x_title="tokens until detection",
-            x_domain=(0, float(longest)),
-        ),
+        interval_chart(measures, x_title="tokens until detection", x_domain=(0, end)),
         "How much text detection takes",
         "Median tokens until detection of each scheme under three rules, with 95 % intervals.",
-        caption="No dot: fewer than half of the texts were found. An interval without an upper end stops at the "
+        caption="No dot: at most half of the texts were found. An interval without an upper end stops at the "
         "longest text. The p-value of the anchored scheme is SEAL's exact test.",
     )
     columns = [Column("scheme")]
     for words in RULE_WORDS.values():
-        columns += [Column(f"{words} size", "integer"), Column("found", "percent")]
+        columns += [Column(f"{words} size", "integer"), Column("found", "percent", 0)]
     table = Table(
-        [*columns, Column("entropy, nats", "decimal", 2), Column("tokens kept", "percent", 1)],
-        [[s.name, *_cells(s.plain), s.entropy_nats, s.survived] for s in schemes],
+        columns,
+        [[s.name, *_cells(s.plain)] for s in schemes],
         title="Sizes under every rule",
-        caption="Medians with 95 % intervals of order statistics; shares of texts with Clopper-Pearson intervals. "
-        "Tokens kept: those that come back when the text is tokenised again, as it is before detection.",
+        caption="Medians with 95 % intervals of order statistics; shares of texts with Clopper-Pearson intervals.",
     )
     if len(schemes[0].attacks) < 2:
         return [chart, table]
@@ -60,11 +57,11 @@ def sizes_section(benched: Benched) -> list[Block]:
     return [chart, table, pooled]
 
 
-def _measure(s: SchemeResult, rule: str, longest: int) -> Measure:
+def _measure(s: SchemeResult, rule: str, longest: float) -> Measure:
     size = s.plain.sizes[rule]
     if not math.isfinite(size.median_tok):
         return Measure(s.name, None, group=RULE_WORDS[rule])
-    return Measure(s.name, size.median_tok, size.low_tok, min(size.high_tok, float(longest)), RULE_WORDS[rule])
+    return Measure(s.name, size.median_tok, size.low_tok, min(size.high_tok, longest), RULE_WORDS[rule])
 
 
 def _cells(found: AttackResult) -> list[Estimate | str | None]:
@@ -78,22 +75,26 @@ def _cells(found: AttackResult) -> list[Estimate | str | None]:
 def false_alarms_lead(alpha: float) -> str:
     """What was tried."""
     return (
-        f"Unmarked text of the same model, each text under {NUM_KEYS} fresh keys. A valid rule raises an alarm in at "
-        f"most a share alpha = {alpha:g} of them; the first column shows what comes of looking at a fixed-length "
-        "p-value after every token."
+        f"Unmarked text of the same model, each text under many fresh keys. A valid rule raises an alarm in at most a "
+        f"share alpha = {alpha:g} of them; the first column shows what comes of looking at a fixed-length p-value after "
+        "every token."
     )
 
 
 def false_alarms_section(schemes: Sequence[SchemeResult]) -> list[Block]:
     """How often unmarked text was called marked."""
     rows = [
-        [s.name, *(share_cell(s.false_alarms[r]) if r in s.false_alarms else None for r in _ALARM_WORDS)]
+        [
+            s.name,
+            s.false_alarms["fixed"].total,
+            *(share_cell(s.false_alarms[r]) if r in s.false_alarms else None for r in _ALARM_WORDS),
+        ]
         for s in schemes
         if s.false_alarms
     ]
-    total = next(s.false_alarms["fixed"].total for s in schemes if s.false_alarms)
-    caption = f"Of {total:,} trials, with 95 % Clopper-Pearson intervals. Only the last two rules may look at any time."
-    columns = [Column("scheme"), *(Column(words, "percent", 1) for words in _ALARM_WORDS.values())]
+    caption = "With 95 % Clopper-Pearson intervals. Only the last two rules may look at any time."
+    columns = [Column("scheme"), Column("trials", "integer")]
+    columns += [Column(words, "percent", 1) for words in _ALARM_WORDS.values()]
     return [Table(columns, rows, caption=caption)]
 
 

@@ -18,8 +18,8 @@ from reasonry.core import atomic, seeds
 from reasonry.core.progress import Progress
 from reasonry.core.run import Run, default_folder
 from reasonry.errors import ConfigError
-from reasonry.watermark.calibration_corpus import Corpus, read_corpus
-from reasonry.watermark.calibration_rates import DEDUPS, Dedup, Outcome, SharedContext, measure, shared_contexts
+from reasonry.watermark.calibration.corpus import Corpus, read_corpus
+from reasonry.watermark.calibration.rates import DEDUPS, Dedup, Outcome, SharedContext, measure, shared_contexts
 from reasonry.watermark.config import CalibrateConfig
 from reasonry.watermark.keys import SecretKey
 from reasonry.watermark.keys.ring import open_ring

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,13 @@ from numpy.typing import NDArray
 
 from reasonry.core.models.tokenizer import load_tokenizer
 from reasonry.errors import ConfigError, DataError
+from reasonry.watermark.calibration.python_docs import NAME as BUILT_IN
+from reasonry.watermark.calibration.python_docs import python_docs
 from reasonry.watermark.config import CalibrateConfig
 from reasonry.watermark.detection.read import ROW_SUFFIXES, TEXT_SUFFIXES, Document, read_documents
 from reasonry.watermark.profile import Profile, check_match
 from reasonry.watermark.tokenizing import IncrementalTokenizer, tokenizer_hash_of
 
-BUILT_IN = "Python's documentation"
 _PIECE_CHARS = 1 << 16
 _UNKNOWN_TOKENIZER = "0" * 32  # ids alone do not say whose they are
 
@@ -135,7 +135,7 @@ def _profile(config: CalibrateConfig, tokenizer: _Tokenizer, windows_NT: NDArray
 
 def _documents(corpus: str) -> tuple[str, Iterator[Document]]:
     if not corpus:
-        return BUILT_IN, _built_in()
+        return BUILT_IN, python_docs()
     path = Path(corpus)
     if not path.is_dir():
         return str(path), read_documents(path)
@@ -144,16 +144,6 @@ def _documents(corpus: str) -> tuple[str, Iterator[Document]]:
         known = ", ".join((*TEXT_SUFFIXES, *ROW_SUFFIXES))
         raise DataError("the folder holds no texts", place=str(path), remedy=f"Files are taken by their ends: {known}.")
     return str(path), (document for file in files for document in read_documents(file))
-
-
-def _built_in() -> Iterator[Document]:
-    try:
-        from pydoc_data.topics import topics
-    except ImportError as e:  # some distributions ship Python without it
-        remedy = "Name a corpus of your own: a text file, a folder of them, or JSONL."
-        raise DataError("this Python came without its documentation (pydoc_data)", remedy=remedy) from e
-    for name in sorted(topics):
-        yield Document(name, f"pydoc_data.topics, {name}", text=io.StringIO(topics[name], newline=""))
 
 
 def _pieces(document: Document, tokenizer: _Tokenizer) -> Iterator[NDArray[np.int64]]:

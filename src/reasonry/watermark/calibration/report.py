@@ -25,8 +25,8 @@ from reasonry.core.report import (
     histogram,
     interval_chart,
 )
-from reasonry.watermark.calibration import Calibrated
-from reasonry.watermark.calibration_rates import DEDUPS, Dedup, Rate
+from reasonry.watermark.calibration.rates import DEDUPS, Dedup, Rate
+from reasonry.watermark.calibration.run import Calibrated
 
 NAMES: dict[Dedup, str] = {
     "document": "first occurrence in the text",
