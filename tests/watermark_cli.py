@@ -228,6 +228,7 @@ def is_detection(row: dict[str, Any]) -> bool:
 
 
 def marked(key: SecretKey, profile: Profile, num_tok: int, *names: str | int) -> str:
-    """Text marked under a profile of the tiny tokenizer, without any model."""
-    ids = marked_text(key, profile, uniform_law(len(CHARACTERS)), num_tok, rng=stream(0, "marked", *names))
+    """One line of text marked under a profile of the tiny tokenizer, without any model."""
+    law_V = uniform_law(CHARACTERS.index("\n"))
+    ids = marked_text(key, profile, law_V, num_tok, rng=stream(0, "marked", *names))
     return "".join(CHARACTERS[i] for i in ids)

@@ -77,7 +77,7 @@ class Inputs(NamedTuple):
         if num_done and before != self.identity:
             changed = [text for name, text in _WHAT.items() if before.get(name) != self.identity.get(name)]
             raise RunMismatchError(
-                f"{' and '.join(changed) or 'what was read is unknown'} since this run read {num_done} texts",
+                f"{' and '.join(changed) or 'what was read is unknown'} since this run began",
                 place=str(run.folder),
                 remedy="Choose another --run, or restore it. Nothing was changed.",
             )

@@ -156,6 +156,8 @@ def _maker(profile: Profile) -> Callable[[Sequence[SecretKey]], Read]:
     options = _options(profile, pivots)
 
     def reader(keys: Sequence[SecretKey]) -> Read:
+        for key in keys:
+            key.to_integer()  # an integer beyond 64 bits is refused before anything is read
         # The integers are as secret as the keys: they are made for each text, and kept nowhere.
         if len(keys) == 1:
             return lambda ids: _from_pivots(pivots(ids, keys[0].to_integer(), **options))

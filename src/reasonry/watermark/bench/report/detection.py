@@ -75,9 +75,9 @@ def _cells(found: AttackResult) -> list[Estimate | str | None]:
 def false_alarms_lead(alpha: float) -> str:
     """What was tried."""
     return (
-        f"Unmarked text of the same model, each text under many fresh keys. A valid rule raises an alarm in at most a "
-        f"share alpha = {alpha:g} of them; the first column shows what comes of looking at a fixed-length p-value after "
-        "every token."
+        "Unmarked text of the same model, each text under many fresh keys. A valid rule raises an alarm in at most a "
+        f"share alpha = {alpha:g} of them; the first column of shares shows what comes of looking at a fixed-length "
+        "p-value after every token."
     )
 
 

@@ -1,0 +1,158 @@
+"""What marking costs at generation: a real model with and without watermarks, ours and those of transformers.
+
+Run ``python benchmarks/watermark_generate.py [--json] [--rounds 3] [--threads 1]``. The packaged 135M model in bfloat16
+draws 64 tokens for each of 8 prompts (no early end, temperature 1, no filter), in ``generate`` and in this package's own
+sampler. All ways take turns; a ratio is processor time over that of the unmarked way in the same round, and what is
+shown is the median over rounds with the smallest and the largest. One thread, because processor time on several counts
+threads that wait.
+
+uniform: our default, which needs no model. self, K = 20: the marked model on the last 20 tokens of the output, computed
+anew at each step, as an anchor that makes the text easier to detect at low temperature. SynthID has 30 keys, KGW its
+defaults; both of transformers. KGW changes the law of the text, the others do not (SynthID up to repeated contexts).
+
+Target: the uniform anchor adds at most 10 %.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from transformers import SynthIDTextWatermarkingConfig, WatermarkingConfig
+
+from reasonry.core.models import LoadedModel, load_causal_lm
+from reasonry.core.sampling.base import Request
+from reasonry.core.sampling.config import SamplingConfig
+from reasonry.core.sampling.hf import HFSampler
+from reasonry.watermark import AnchorProfile, Profile, SecretKey
+from reasonry.watermark.anchors.model import ModelAnchor
+from reasonry.watermark.generation.hook import WatermarkHook
+from reasonry.watermark.generation.marking import Marking
+from reasonry.watermark.generation.processor import AnchoredWatermarkConfig
+
+NUM_ROWS = 8
+NEW_TOK = 64
+MOST_ADDED = 0.10
+KEY = SecretKey.from_integer(2026)
+PROMPTS = [
+    "Write a short story about a lighthouse keeper.",
+    "Explain how a bicycle stays upright.",
+    "Describe a walk through an old market town in the rain.",
+    "What should a beginner know about growing tomatoes?",
+    "Summarise the history of the printing press.",
+    "Give advice to somebody who moves to a new city.",
+    "Tell me how bread is made, step by step.",
+    "Write a letter from a sailor to his sister.",
+]
+
+
+def profiles(vocab_size: int) -> dict[str, Profile]:
+    uniform = Profile(vocab_size=vocab_size, tokenizer_hash="0" * 16)
+    anchor = AnchorProfile(kind="self", model="smollm2-135m", revision="benchmark", context_tok=20)
+    return {"uniform": uniform, "self, K = 20": uniform.model_copy(update={"anchor": anchor})}
+
+
+def ways(loaded: LoadedModel) -> dict[str, dict[str, Callable[[], int]]]:
+    """By engine and watermark, something that generates and returns the number of tokens."""
+    model: Any = loaded.model
+    tokenizer: Any = loaded.tokenizer
+    chats = [tokenizer.apply_chat_template([{"role": "user", "content": p}], tokenize=False) for p in PROMPTS]
+    tokenizer.padding_side = "left"
+    inputs = tokenizer(chats, return_tensors="pt", padding=True)
+    vocab_size = model.config.vocab_size
+    marks = profiles(vocab_size)
+    anchor = ModelAnchor(model, vocab_size=vocab_size, context_tok=20)
+    configs: dict[str, Any] = {"unmarked": None}
+    for name, profile in marks.items():
+        given = None if profile.anchor.kind == "uniform" else anchor
+        configs[name] = AnchoredWatermarkConfig.of(profile, KEY, anchor=given)
+    configs["SynthID of transformers"] = SynthIDTextWatermarkingConfig(ngram_len=5, keys=list(range(1, 31)))
+    configs["KGW of transformers"] = WatermarkingConfig()
+
+    def generate(config: Any) -> int:
+        out = model.generate(
+            **inputs,
+            do_sample=True,
+            temperature=1.0,
+            top_k=0,
+            top_p=1.0,
+            max_new_tokens=NEW_TOK,
+            min_new_tokens=NEW_TOK,
+            watermarking_config=config,
+        )
+        return out[:, inputs["input_ids"].shape[1] :].numel()
+
+    def sample(marking: Marking | None) -> int:
+        hook = None if marking is None else WatermarkHook(marking)
+        sampling = SamplingConfig(temperature=1.0, max_new_tokens=NEW_TOK)
+        sampler = HFSampler(loaded, sampling, batch_size=NUM_ROWS, law_hook=hook)
+        sampler._end_ids = frozenset()  # every row draws NEW_TOK tokens
+        requests = [Request(str(i), raw=chat) for i, chat in enumerate(chats)]
+        return sum(c.num_completion_tok for c in sampler.sample(requests))
+
+    uniform = Marking(marks["uniform"], KEY, vocab_size=vocab_size)
+    windowed = Marking(marks["self, K = 20"], KEY, vocab_size=vocab_size, anchor=anchor)
+    return {
+        "generate": {name: lambda c=config: generate(c) for name, config in configs.items()},
+        "our sampler": {
+            "unmarked": lambda: sample(None),
+            "uniform": lambda: sample(uniform),
+            "self, K = 20": lambda: sample(windowed),
+        },
+    }
+
+
+def measure(work: dict[str, Callable[[], int]], rounds: int) -> dict[str, dict[str, float]]:
+    seconds: dict[str, list[float]] = {name: [] for name in work}
+    next(iter(work.values()))()  # warm-up
+    for _ in range(rounds):
+        for name, generate in work.items():
+            start_s = time.process_time()
+            num_tok = generate()
+            seconds[name].append(time.process_time() - start_s)
+            assert num_tok == NUM_ROWS * NEW_TOK
+    plain = seconds["unmarked"]
+    rows = {}
+    for name, taken in seconds.items():
+        ratios = [a / b for a, b in zip(taken, plain, strict=True)]
+        rows[name] = {
+            "s": min(taken),
+            "ratio": statistics.median(ratios),
+            "ratio_low": min(ratios),
+            "ratio_high": max(ratios),
+            "ratio_of_best": min(taken) / min(plain),
+        }
+    return rows
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="The cost of marking while generating.")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    loaded = load_causal_lm(args.model)
+    rows = {engine: measure(work, args.rounds) for engine, work in ways(loaded).items()}
+    if args.json:
+        print(json.dumps({"rows": NUM_ROWS, "new_tok": NEW_TOK, "dtype": loaded.identity["dtype"], "seconds": rows}))
+        return 0
+    print(f"{args.model}, {loaded.identity['dtype']}, {NUM_ROWS} texts of {NEW_TOK} tokens, {args.threads} thread(s)")
+    print(f"{'':40}{'s':>7}{'ratio':>8}   (range)         ratio of the best")
+    for engine, marks in rows.items():
+        for name, row in marks.items():
+            missed = name == "uniform" and row["ratio"] > 1 + MOST_ADDED
+            print(
+                f"{engine + ', ' + name:40}{row['s']:7.2f}{row['ratio']:8.3f}   ({row['ratio_low']:.3f} to "
+                f"{row['ratio_high']:.3f}){row['ratio_of_best']:10.3f}{'  MISSED' if missed else ''}"
+            )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
