@@ -17,6 +17,7 @@ from tests.watermark_texts import uniform_law
 from reasonry.core.seeds import stream
 from reasonry.watermark.baselines import make_scheme
 from reasonry.watermark.detection import examine
+from reasonry.watermark.engines import sglang, vllm
 from reasonry.watermark.keys.secret import SecretKey
 from reasonry.watermark.profile import Profile, read_profile, write_profile
 
@@ -281,10 +282,24 @@ def test_text_of_vllm_is_read_without_profile_and_tokenizer(
     assert cli.detect("other.jsonl", "--scheme", scheme, "--alpha", 1e-3, ring=ring).code == 0
 
 
+def test_text_of_an_engine_in_another_tokenizer_is_another_question(home: cli.Home, tmp_path: Path) -> None:
+    """No profile says which tokenizer it was: the answer under a wrong one is not given again under the right one."""
+    ring = cli.make_ring(tmp_path / "ring.json", SecretKey.from_integer(42))
+    other = cli.make_char_tokenizer(tmp_path / "other", characters=cli.CHARACTERS[::-1])
+    ids = [i % 95 for i in range(4)]
+    for _ in range(80):
+        ids.append(int(vllm.uniforms(np.array([ids[-4:]]), np.arange(95), 42)[0].argmax()))
+    (tmp_path / "t.txt").write_text("".join(cli.CHARACTERS[i] for i in ids))
+    args = ("t.txt", "--scheme", "vllm-gumbel", "--alpha", 1e-4)
+    codes = [cli.detect(*args, "--tokenizer", name, ring=ring).code for name in (other, home.model, other)]
+    assert codes == [0, 10, 0]
+    assert cli.detect(*args, "--tokenizer", other, "--run", "r", ring=ring).code == 0
+    refused = cli.detect(*args, "--tokenizer", home.model, "--run", "r", ring=ring)
+    assert refused.code == 2 and "r: the tokenizer is another since this run began" in refused.err
+
+
 @pytest.mark.parametrize("scheme", ["sglang-gumbel", "sglang-dual-gumbel"])
 def test_text_of_sglang_is_read_without_profile_and_tokenizer(tmp_path: Path, scheme: str) -> None:
-    from reasonry.watermark.engines import sglang
-
     keys = [SecretKey.from_integer(k) for k in (SGLANG_KEY_A, SGLANG_KEY_A ^ 1)]
     integers = [key.to_integer() for key in keys]
     # The engine's rule with a uniform law over 50 tokens: the token of the largest number.
@@ -342,6 +357,7 @@ def test_false_discovery_control_finds_few_marked_texts_among_many(home: cli.Hom
     assert all(t["e_value"] is None or t["e_value"] > 40 / 0.06 for t in found.json["texts"] if t["is_marked"])
     assert all(t["num_tok"] == 120 for t in found.json["texts"]), "evidence goes on growing beyond the level of one"
     assert "3 of 40 texts are called marked (false discoveries at most 0.02)" in found.err
+    assert "... and 28 more in detections.jsonl" in found.err
     cli.write_rows(tmp_path / "none.jsonl", [row for row in rows if row["id"].startswith("human")])
     none = cli.detect("none.jsonl", "--fdr", "--profile", home.profile, ring=home.ring)
     assert (none.code, none.json["num_marked"]) == (0, 0)

@@ -15,9 +15,9 @@ from tests.secret_search import CANARY, CANARY_KEY, shows_a_secret
 from reasonry.cli import watermark_key
 from reasonry.cli.output import Output
 from reasonry.errors import ConfigError, DataError, ReasonryError, UnsafeArtifactError
+from reasonry.watermark.keys import SecretKey
 from reasonry.watermark.keys import commands as key_commands
 from reasonry.watermark.keys.ring import ENVIRONMENT_NAME, KeyRing, default_path
-from reasonry.watermark.keys import SecretKey
 
 NUMBER = 15485863
 NUMBER_ID = SecretKey.from_integer(NUMBER).key_id

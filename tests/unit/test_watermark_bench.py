@@ -17,13 +17,14 @@ from tests.watermark_words import make_word_model
 from reasonry.cli import watermark_bench
 from reasonry.cli.output import Output
 from reasonry.core import jsonl
+from reasonry.core.config import from_dict, read_toml
 from reasonry.core.report import render_html
 from reasonry.core.rows import FileStore
 from reasonry.errors import ConfigError, RunMismatchError
 from reasonry.watermark.bench import measure
 from reasonry.watermark.bench.report import build_report, remarks, table_of
-from reasonry.watermark.bench.run import Benched, bench, results_json
-from reasonry.watermark.bench.schemes import bench_key, make_bench_scheme
+from reasonry.watermark.bench.run import Benched, bench, make_attacks, results_json
+from reasonry.watermark.bench.schemes import bench_key, make_bench_scheme, make_bench_schemes
 from reasonry.watermark.config import AnchorConfig, BenchConfig
 
 STORES = ("texts.jsonl", "detections.jsonl", "false_alarms.jsonl", "quality.jsonl")
@@ -287,12 +288,11 @@ def test_a_slip_leaves_no_run_directory(small: BenchConfig, tmp_path: Path, chan
     assert not (tmp_path / "run").exists()
 
 
-def test_the_defaults_are_schemes_and_attacks_that_there_are() -> None:
-    from reasonry.watermark.bench.run import make_attacks
-    from reasonry.watermark.bench.schemes import make_bench_schemes
-
-    config = BenchConfig()
-    assert len(make_attacks(config.attacks)) == len(config.attacks)
+@pytest.mark.parametrize("recipe", [None, "smoke.toml", "paper.toml"])
+def test_defaults_and_recipes_name_schemes_and_attacks_that_there_are(recipe: str | None) -> None:
+    folder = Path(__file__).parents[2] / "recipes" / "watermark"
+    config = BenchConfig() if recipe is None else from_dict(BenchConfig, read_toml(folder / recipe))
+    assert make_attacks(config.attacks)
     assert len(make_bench_schemes(config.schemes)) == len(config.schemes)
 
 

@@ -366,7 +366,6 @@ def test_the_arithmetic_of_the_results() -> None:
             *(scored(mark, i, "x", 2.1) for i in range(2)),
             scored(mark, 2, "x", None, "empty text"),
         ],
-        seed=0,
     )
     ours, seal = found.schemes
     assert (ours.anytime, seal.anytime) == ("e", "bonferroni")
@@ -377,6 +376,9 @@ def test_the_arithmetic_of_the_results() -> None:
     assert ours.survived == pytest.approx(0.9) and ours.entropy_nats == pytest.approx(2.0)
     assert ours.plain.quality == pytest.approx(2**-0.1) and ours.attacks[1].quality == pytest.approx(2**-1.0)
     assert ours.extra_bits is not None and ours.extra_bits.value == pytest.approx(0.1)
+    assert ours.plain.bits_per_byte is not None
+    reach = 4.302653 * 0.1 / math.sqrt(3)  # Student's t with two degrees of freedom
+    assert ours.plain.bits_per_byte[:3] == pytest.approx((1.2, 1.2 - reach, 1.2 + reach), abs=1e-6)
     assert ours.resistance is not None and seal.resistance is not None
     for result, share, rule in ((ours, 1 / 3, "anytime"), (seal, 0.0, "anytime"), (seal, 1 / 3, "fixed")):
         base = Outcome(2**-0.1, 2 / 3 if (result is seal and rule == "anytime") else 1.0)
@@ -403,7 +405,6 @@ def test_without_unmarked_text_quality_is_relative_to_the_schemes_own() -> None:
         detections=[detection("anchored", 0, attack, 20, 30, 40) for attack in ("", "x")],
         alarms=[],
         quality=[scored(scheme.mark, 0, "", 1.5), scored(scheme.mark, 0, "x", 2.0)],
-        seed=0,
     )
     assert [a.quality for a in found.schemes[0].attacks] == pytest.approx([1.0, 2**-0.5])
     assert found.schemes[0].false_alarms is None and found.unmarked_bits is None

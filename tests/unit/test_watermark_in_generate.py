@@ -15,13 +15,12 @@ from tests.watermark_models import HASH, VOCAB, prompts, tiny_llama
 from transformers import GenerationConfig, SynthIDTextWatermarkingConfig
 
 from reasonry.errors import ConfigError
-from reasonry.watermark.keys import unlocking
 from reasonry.watermark.anchors import model as anchor_model
 from reasonry.watermark.anchors.model import ModelAnchor
 from reasonry.watermark.detection import WatermarkDetector
 from reasonry.watermark.generation.marking import Marking
 from reasonry.watermark.generation.processor import AnchoredWatermarkConfig, AnchoredWatermarkProcessor
-from reasonry.watermark.keys import SecretKey
+from reasonry.watermark.keys import SecretKey, unlocking
 from reasonry.watermark.profile import AnchorProfile, Profile
 
 CANARY = "5eC2e7" + "4b" * 29

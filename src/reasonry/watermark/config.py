@@ -84,7 +84,7 @@ class DetectConfig(Config):
     late_start: bool = False
     """For text whose beginning is not marked: the bets may begin at any token."""
     read: Literal["auto", "text", "ids"] = "auto"
-    """What to read of a row: its text, or its token ids (no tokenizer needed); auto takes the text where there is one."""
+    """What to read of a row: its text, or its token ids (no tokenizer needed); auto takes the text if there is one."""
     tokenizer: Annotated[str, Neutral] = ""
     """Where to find the tokenizer; where the profile says when not given."""
     anchor_model: Annotated[str, Neutral] = ""
@@ -134,15 +134,15 @@ class CalibrateConfig(Config):
 
 
 class BenchConfig(Config):
-    """Watermarks side by side on your model: how much text detection takes, what it costs in quality, what it survives."""
+    """Watermarks side by side on your model: how much text detection takes, its cost in quality, what it survives."""
 
     prompts: tyro.conf.Positional[str] = ""
     """JSONL file of rows with "prompt" or "messages"; book reports, stories and news when not given."""
     model: str = "smollm2-135m"
     """Hub id, local folder or packaged alias of the model whose text is marked."""
     schemes: tuple[str, ...] = ("anchored", "gumbel", "synthid", "kgw", "none")
-    """anchored, anchored:num_bins=2, seal, kgw, unigram, gumbel, synthid, inverse-transform, exp, exp-edit, binary, each
-    with its parameters after a colon; none is unmarked text, for quality and false alarms."""
+    """anchored, anchored:num_bins=2, seal, kgw, unigram, gumbel, synthid, inverse-transform, exp, exp-edit, binary,
+    each with its parameters after a colon; none is unmarked text, for quality and false alarms."""
     attacks: tuple[str, ...] = (
         "typo:0.05",
         "misspelling:0.25",
@@ -152,7 +152,7 @@ class BenchConfig(Config):
         "delete:0.05",
         "synonym:0.5",
     )
-    """What is done to the texts before detection, each with its strength after a colon; all takes every one there is."""
+    """What is done to the texts before detection, each with its strength after a colon; all takes every one."""
     num_texts: Annotated[int, Extends, Field(ge=1)] = 12
     """Texts per scheme."""
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.02

@@ -11,8 +11,8 @@ from reasonry.core.sampling.config import SamplingConfig
 from reasonry.watermark.config import GenerateConfig
 from reasonry.watermark.generation.report import build_report, summary_lines
 from reasonry.watermark.generation.run import check, generate, results_json
-from reasonry.watermark.keys.ring import KeyRing
 from reasonry.watermark.keys import SecretKey
+from reasonry.watermark.keys.ring import KeyRing
 
 PROMPTS = (
     "Tell a short story about a lighthouse keeper who finds a letter.",

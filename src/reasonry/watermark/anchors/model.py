@@ -3,9 +3,10 @@
     p0(v | x_1..x_{t-1}) = softmax(logits(x_{t-K} .. x_{t-1}) / T_a)
 
 The anchor sees the last K tokens of the output only, never the prompt: the detector does not have it. With a window
-(K > 0) an edit in the text is forgotten after K tokens, and every step costs K tokens of the anchor; with the whole text
-(K = 0) generation keeps the anchor's cache and detection is one pass, but an edit disturbs all that follows. The law is
-over the ids that anchor and marked model share; a model whose logits are wider has none of the mass on the rest.
+(K > 0) an edit in the text is forgotten after K tokens, and every step costs K tokens of the anchor. With the whole
+text (K = 0) detection is one pass and speculative decoding keeps the anchor's cache; but an edit disturbs all that
+follows, a stream is kept whole, and other generation computes the anchor over all of the output at every step. The law
+is over the ids that anchor and marked model share; a model whose logits are wider has none of the mass on the rest.
 
 Generation and detection need not agree to the last bit: where their laws differ a little, a few keyed symbols differ,
 which costs power. Validity is the detector's own law's alone.

@@ -23,7 +23,7 @@ class Share(NamedTuple):
 
 
 class Mean(NamedTuple):
-    """A mean over texts with its bootstrap interval; None where there are too few texts for one."""
+    """A mean over texts with its interval by Student's t; None where there are too few texts for one."""
 
     value: float
     low: float | None

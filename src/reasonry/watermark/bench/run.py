@@ -93,7 +93,6 @@ def bench(
             detections=detections,
             alarms=alarms,
             quality=quality,
-            seed=config.seed,
         )
         benched = Benched(folder, config, results, texts, detections)
         atomic.write_json(run.path("results.json"), results_json(benched))

@@ -82,8 +82,9 @@ def tokens_to_detection(
         len(sizes),
         seed,
         f"{sum(d.is_watermarked for d in found.by_text)} of {len(sizes)} texts recognised within {max_new_tokens} "
-        f"tokens; median by ids {by_ids:g}; {sum(found.same_ids)} texts give the same ids again; human text: {num_false} of "
-        f"{len(found.null)} windows called marked [{rate.low:.1%}, {rate.high:.1%}]; order-statistics interval, 95 %",
+        f"tokens; median by ids {by_ids:g}; {sum(found.same_ids)} texts give the same ids again; human text: "
+        f"{num_false} of {len(found.null)} windows called marked [{rate.low:.1%}, {rate.high:.1%}]; interval of order "
+        "statistics, 95 %",
     )
 
 

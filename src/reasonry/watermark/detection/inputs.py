@@ -31,6 +31,7 @@ _WHAT = {
     "file": "the file has changed",
     "profile_id": "the profile is another",
     "key_ids": "the keys to look for are others",
+    "tokenizer": "the tokenizer is another",
 }
 
 
@@ -85,13 +86,19 @@ class Inputs(NamedTuple):
             atomic.write_json(path, self.identity)
 
 
-def inputs_of(file: str, *, profile_id: str, key_ids: Sequence[str]) -> Inputs:
+def inputs_of(file: str, *, profile_id: str, key_ids: Sequence[str], tokenizer: str = "") -> Inputs:
     """Look at a file; a regular one is read to its end.
+
+    Args:
+        file: Path, or ``-`` for standard input.
+        profile_id: Of the profile to read it with.
+        key_ids: Keys to look for.
+        tokenizer: Name of the one that cuts the text, where no profile says which it has to be.
 
     Raises:
         DataError: It cannot be read, or there is no standard input.
     """
-    identity: dict[str, Any] = {"profile_id": profile_id, "key_ids": list(key_ids)}
+    identity: dict[str, Any] = {"profile_id": profile_id, "key_ids": sorted(key_ids), "tokenizer": tokenizer}
     if file == STANDARD_INPUT:
         check_standard_input()
         return Inputs("standard input", False, identity)

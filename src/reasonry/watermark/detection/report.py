@@ -62,6 +62,7 @@ class Corpus(NamedTuple):
         shown: Some texts token by token.
         remarks: Lines that a reader should know.
         command: Repeats the run.
+        log: File of the run that holds all detections; empty when there is none.
     """
 
     title: str
@@ -72,6 +73,7 @@ class Corpus(NamedTuple):
     shown: Sequence[Shown]
     remarks: list[str]
     command: str
+    log: str = ""
 
 
 def build_report(corpus: Corpus) -> Report:
@@ -115,7 +117,7 @@ def summary_lines(corpus: Corpus) -> list[str]:
     for name, detection, is_marked in list(zip(corpus.names, corpus.detections, found, strict=True))[:12]:
         lines.append(f"{name}: {line_of(detection, is_marked)}")
     if len(found) > 12:
-        lines.append(f"... and {len(found) - 12} more in detections.jsonl")
+        lines.append(f"... and {len(found) - 12} more in {corpus.log or 'the report'}")
     if len(found) > 1 or corpus.rejected is not None:
         lines.append(f"{sum(found)} of {len(found)} texts are called marked ({_rule(corpus)})")
     return lines
@@ -160,7 +162,8 @@ def _table(corpus: Corpus, found: Sequence[bool]) -> Table:
         ]
         for name, d, is_marked in zip(corpus.names, corpus.detections, found, strict=True)
     ]
-    cut = f"The first {_MOST_ROWS} of {len(rows)}; all stand in detections.jsonl." if len(rows) > _MOST_ROWS else ""
+    cut = f"The first {_MOST_ROWS} of {len(rows)}" if len(rows) > _MOST_ROWS else ""
+    cut += f"; all stand in {corpus.log}." if cut and corpus.log else ""
     return Table(
         [
             Column("text"),

@@ -73,6 +73,7 @@ class Detected:
             found.shown,
             self.remarks,
             command,
+            DETECTIONS,
         )
 
 
@@ -122,7 +123,12 @@ def detect(
     check_is_there(config.file)
     profile = profile_of(config)
     detector = make_detector(config, profile)
-    inputs = inputs_of(config.file, profile_id=profile.profile_id, key_ids=detector.key_ids)
+    inputs = inputs_of(
+        config.file,
+        profile_id=profile.profile_id,
+        key_ids=detector.key_ids,
+        tokenizer=config.tokenizer if profile.tokenizer_hash == _ANY_TOKENIZER else "",
+    )
     total = _count(config.file, config.limit)
     tokenizers = Tokenizers(profile, config.tokenizer, config.model_options)
     documents = _begun(read_documents(config.file, prefer=config.read, limit=config.limit))

@@ -25,7 +25,8 @@ _EXACT_UP_TO = 20_000  # scored tokens; the exact law of unequal matches takes t
 
 
 class DetectorState:
-    """Streaming detection of one text. Memory does not grow with the text (a trace does).
+    """Streaming detection of one text. Memory does not grow with the text, unless a trace is kept or a model as
+    anchor looks at the whole of it.
 
     Made by `WatermarkDetector.start`.
     """

@@ -67,7 +67,7 @@ class Coupled(NamedTuple):
     Attributes:
         rows: Which rows.
         ratio_MN: Factor for each symbol.
-        label_MV: Symbol of each token; None when every token is its own.
+        label_MV: Symbol of each token, int64; None when every token is its own.
     """
 
     rows: list[int]
@@ -78,7 +78,7 @@ class Coupled(NamedTuple):
         """Scores whose softmax is the coupled law, when that of ``scores_MV`` is the law; one pass less."""
         log_MN = self.ratio_MN.log().to(scores_MV.dtype)
         if self.label_MV is not None:
-            return scores_MV + log_MN.gather(-1, self.label_MV.long())
+            return scores_MV + log_MN.gather(-1, self.label_MV)
         width = log_MN.shape[-1]
         return torch.cat([scores_MV[:, :width] + log_MN, scores_MV[:, width:]], -1)
 
@@ -86,7 +86,7 @@ class Coupled(NamedTuple):
         """Factor for each token of the marked rows, float32, shape (M, V); 1 for ids that are no symbol."""
         ratio_MN = self.ratio_MN.float()
         if self.label_MV is not None:
-            return ratio_MN.gather(-1, self.label_MV.long())
+            return ratio_MN.gather(-1, self.label_MV)
         return torch.nn.functional.pad(ratio_MN, (0, vocab_size - ratio_MN.shape[-1]), value=1.0)
 
 
@@ -161,7 +161,7 @@ class Marking:
             law_MV: Final laws of those rows, each summing to one.
             histories: Output so far of those rows.
         """
-        label_MV = self._label_of(step.words.label_N) if self._label_of is not None else None
+        label_MV = self._label_of(step.words.label_N).long() if self._label_of is not None else None
         q_MN = symbol_mass(law_MV, label_MV, self.num_symbols)
         p_MN, keyed_M = self.keyed(step, label_MV, histories)
         return Coupled(step.rows, coupled_ratio(q_MN, p_MN, keyed_M), label_MV)
@@ -181,6 +181,9 @@ class Marking:
         step = self.plan(histories, states)
         if step is None:
             return law_BV
+        if len(step.rows) == len(law_BV):
+            return law_BV * self.couple(step, law_BV, histories).factor(law_BV.shape[-1])
         at = torch.tensor(step.rows, device=law_BV.device)
-        coupled = self.couple(step, law_BV[at], [histories[i] for i in step.rows])
-        return law_BV.index_copy(0, at, law_BV[at] * coupled.factor(law_BV.shape[-1]))
+        law_MV = law_BV[at]
+        coupled = self.couple(step, law_MV, [histories[i] for i in step.rows])
+        return law_BV.index_copy(0, at, law_MV * coupled.factor(law_BV.shape[-1]))

@@ -25,8 +25,8 @@ def build_report(generated: Generated, checked: Checked, *, command: str) -> Rep
 
 def _agreement(checked: Checked) -> str:
     return (
-        f"{checked.num_same_ids} of {len(checked.examined.names)} texts give the generated token ids when tokenised again; "
-        f"detection read the text"
+        f"{checked.num_same_ids} of {len(checked.examined.names)} texts give the generated token ids when tokenised "
+        "again; detection read the text"
     )
 
 

@@ -147,7 +147,8 @@ def quality_section(benched: Benched) -> list[Block]:
     ]
     caption = (
         f"Bits per byte of the reply under {benched.config.quality_model}, given the prompt. Means over texts with "
-        "95 % bootstrap intervals; the difference is paired by prompt. Schemes that read the same texts share a line."
+        "95 % intervals by Student's t; differences are paired by prompt, and all share the luck of the same unmarked "
+        "texts. Schemes that read the same texts share a line."
     )
     blocks.append(Table(columns, rows, title="How well the text is predicted", caption=caption))
     blocks.append(

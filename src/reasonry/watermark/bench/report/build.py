@@ -143,11 +143,11 @@ def _skipped(schemes: Sequence[SchemeResult]) -> Table:
         Column("scheme"),
         Column("tokens per text", "decimal", 0),
         Column("entropy, nats", "decimal", 2),
-        Column("come back", "percent", 1),
-        Column("read", "integer"),
+        Column("tokens that come back", "percent", 1),
+        Column("tokens read", "integer"),
         Column("too early in the text", "integer"),
         Column("repeated", "integer"),
-        Column("texts without any", "integer"),
+        Column("texts with none scored", "integer"),
     ]
     rows = [
         [
@@ -163,7 +163,7 @@ def _skipped(schemes: Sequence[SchemeResult]) -> Table:
         for s in schemes
     ]
     caption = (
-        "Entropy of a step before marking. Tokens that come back: of those that were drawn, when the text is tokenised "
-        "again. Then tokens of the unattacked texts, and what was not scored of them."
+        "Entropy of a step before marking. Tokens that come back: of those drawn, when the text is tokenised again. "
+        "Read are the texts without an attack; not scored are tokens too early in the text and repeated contexts."
     )
     return Table(columns, rows, title="What was read and what was skipped", caption=caption)

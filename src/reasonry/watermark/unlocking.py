@@ -1,1 +1,0 @@
-from reasonry.watermark.keys.unlocking import *  # noqa: F403
