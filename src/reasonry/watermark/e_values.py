@@ -39,6 +39,7 @@ from reasonry.errors import ConfigError
 
 FloatArray = NDArray[np.float64]
 
+_LEAST_DELTA = 1e-12
 _SUM_SLACK = 1e-5  # a softmax over 150,000 float32 logits passes
 
 
@@ -210,14 +211,15 @@ def check_delta(delta: float, n: int) -> None:
     """Refuse a radius for which nu is no law that favours a match.
 
     Raises:
-        ConfigError: ``delta`` is not strictly between 0 and 2 (n - 1) / n, or there are fewer than two symbols.
+        ConfigError: ``delta`` is not strictly between 0 and 2 (n - 1) / n, or so small that 1 - delta/2 rounds to 1 and
+            a mismatch would have the e-value 0; or there are fewer than two symbols.
     """
     if n < 2:
         raise ConfigError(f"{n} symbol(s): a watermark needs at least two")
     most = 2 * (n - 1) / n
-    if not 0 < delta < most:
+    if not _LEAST_DELTA <= delta < most:
         raise ConfigError(
-            f"delta={delta} is not strictly between 0 and {most:g} for {n} symbols",
+            f"delta={delta} is not strictly between {_LEAST_DELTA:g} and {most:g} for {n} symbols",
             remedy="0.3 is the paper's; from the upper end on a mismatch would count for the watermark.",
         )
 

@@ -31,6 +31,7 @@ from reasonry.watermark.keys import SecretKey
 from reasonry.watermark.keys.ring import open_ring
 from reasonry.watermark.profile import Profile, check_match, read_profile
 
+MOST_LISTED = 1000  # texts in results.json; all are in detections.jsonl
 DETECTIONS = "detections.jsonl"
 _ANY_TOKENIZER = "0" * 32  # engines' readers take ids: no tokenizer is part of their profile
 _ANY_VOCABULARY = 2**31
@@ -248,10 +249,11 @@ def results_json(detected: Detected) -> dict[str, Any]:
         "num_texts": len(found.detections),
         "num_marked": detected.num_marked,
         "num_without_answer": sum(d.verdict == "nothing to score" for d in found.detections),
+        "num_listed": min(MOST_LISTED, len(found.detections)),
         "is_fdr": found.rejected is not None,
         "texts": [
             {"id": name, "is_marked": is_marked, **d.to_json()}
-            for name, d, is_marked in list(zip(found.names, found.detections, rejected, strict=True))[:1000]
+            for name, d, is_marked in list(zip(found.names, found.detections, rejected, strict=True))[:MOST_LISTED]
         ],
     }
 
