@@ -22,7 +22,17 @@ from reasonry.watermark.keys.secret import SecretKey
 from reasonry.watermark.profile import Profile, read_profile, write_profile
 
 A, B = cli.key_of("a"), cli.key_of("b")
-DETECTED = {"run", "report", "profile_id", "num_texts", "num_marked", "num_without_answer", "is_fdr", "texts"}
+DETECTED = {
+    "run",
+    "report",
+    "profile_id",
+    "num_texts",
+    "num_marked",
+    "num_without_answer",
+    "num_listed",
+    "is_fdr",
+    "texts",
+}
 GENERATED = {"run", "report", "signed", "profile_id", "key_id", "num_texts", "num_tok", "finish", "num_detected",
              "num_same_ids", "detections"}  # fmt: skip
 
@@ -276,7 +286,7 @@ def test_text_of_vllm_is_read_without_profile_and_tokenizer(
     found = cli.detect("out.jsonl", "--scheme", scheme, ring=ring)
     assert found.code == 10, found.err
     (text,) = found.json["texts"]
-    assert (text["key_id"], text["num_keys"], text["best_bet"]) == (SecretKey.from_integer(key).key_id, 2, scheme)
+    assert (text["key_id"], text["num_keys"], text["best_bet"]) == (SecretKey.from_integer(key).key_id, 1, scheme)
     shifted = [{"token_ids": [i + 1 for i in ids]}]
     cli.write_rows(tmp_path / "other.jsonl", shifted)
     assert cli.detect("other.jsonl", "--scheme", scheme, "--alpha", 1e-3, ring=ring).code == 0

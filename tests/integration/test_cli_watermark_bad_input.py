@@ -255,7 +255,7 @@ SETTINGS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "scheme": (("--scheme", "vlm-gumbel"), ("no reader for text of 'vlm-gumbel'", "vllm-gumbel")),
     "a scheme of ours": (("--scheme", "kgw"), ("without a profile",)),
     "scheme and profile": (("--scheme", "vllm-gumbel", "--profile", "p.json"), ("both a scheme and a profile",)),
-    "scheme and text": (("--scheme", "vllm-gumbel"), ("no tokenizer is named", "--tokenizer", "--read ids")),
+    "scheme and secret key": (("--scheme", "vllm-gumbel"), ("is not an integer key", "key import --integer")),
     "scheme and bet": (("--scheme", "vllm-gumbel", "--bet", "paper:0.3"), ("bet does not apply", "'vllm-gumbel'")),
     "scheme and late start": (("--scheme", "vllm-gumbel", "--late-start"), ("late_start does not apply",)),
     "pair of one key": (("--scheme", "sglang-dual-gumbel"), ("1 keys for a scheme that uses two", "--key-id A B")),
@@ -270,6 +270,13 @@ SETTINGS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 def test_a_wrong_setting_of_detect_is_a_usage_error(home: cli.Home, case: str) -> None:
     args, parts = SETTINGS[case]
     is_error(cli.detect(home.signed, *args, "--run", "r", ring=home.ring), 2, *parts)
+    assert not Path("r", "detections.jsonl").exists()
+
+
+def test_an_engines_text_needs_a_tokenizer(home: cli.Home, tmp_path: Path) -> None:
+    ring = cli.make_ring(tmp_path / "ring.json", SecretKey.from_integer(42))
+    parts = ("no tokenizer is named", "--tokenizer", "--read ids")
+    is_error(cli.detect(home.signed, "--scheme", "vllm-gumbel", "--run", "r", ring=ring), 2, *parts)
     assert not Path("r", "detections.jsonl").exists()
 
 
@@ -341,7 +348,7 @@ MAKING: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "anchor of another tokenizer": (
         ("Say it.", "--anchor.kind", "model", "--anchor.model", "OTHER"),
         2,
-        ("anchor.model: the anchor", "have different tokenizers", "--anchor.kind self"),
+        ("anchor.model: only", "have the same id in the anchor", "--anchor.kind self"),
     ),
     "unknown anchor": (("Say it.", "--anchor.kind", "model", "--anchor.model", "smolm2-135m"), 2, ("smollm2-135m",)),
     "encoder": (("Say it.", "--anchor.kind", "model", "--anchor.model", "minilm"), 2, ("encoder",)),

@@ -24,7 +24,6 @@ from reasonry.watermark.baselines.seal import Version, seal_p_path
 from reasonry.watermark.bench.attacks import make_attack
 from reasonry.watermark.bench.hooks import AnchoredHook, BaselineHook, EntropyHook
 from reasonry.watermark.bench.measure import attacked, sizes
-from reasonry.watermark.bench.models import check_shared_ids
 from reasonry.watermark.bench.prompts import default_prompts, requests_of
 from reasonry.watermark.bench.quality import Scored, bits_of
 from reasonry.watermark.bench.reader import Reader
@@ -42,6 +41,7 @@ from reasonry.watermark.bench.tamper import Outcome, tamper_resistance
 from reasonry.watermark.bench.texts import num_survived
 from reasonry.watermark.detection import WatermarkDetector
 from reasonry.watermark.generation.marking import Marking, RowState
+from reasonry.watermark.generation.profiles import check_shared_ids
 from reasonry.watermark.profile import AnchorProfile, Profile
 
 RNG = np.random.default_rng(5)
@@ -276,12 +276,12 @@ def test_what_cannot_be_scored_says_why(loaded: LoadedModel) -> None:
 
 
 def test_an_anchor_may_have_more_tokens_but_no_others(tmp_path: Path, loaded: LoadedModel) -> None:
-    check_shared_ids(loaded, loaded, vocab_size=VOCAB)
+    check_shared_ids(loaded, loaded)
     more = load_causal_lm(str(make_word_model(tmp_path / "more")), ModelConfig(dtype="float32"))
     more.tokenizer.add_tokens(["<assistant>", "<user>"])
-    check_shared_ids(loaded, more, vocab_size=VOCAB)
+    check_shared_ids(loaded, more)
     with pytest.raises(ConfigError, match=r"have the same id in the anchor"):
-        check_shared_ids(loaded, _other_words(tmp_path), vocab_size=VOCAB)
+        check_shared_ids(loaded, _other_words(tmp_path))
 
 
 def _other_words(folder: Path) -> LoadedModel:

@@ -16,7 +16,7 @@ class Progress:
 
     Args:
         label: What is being done.
-        total: Number of items.
+        total: Number of items; 0 where nobody knows.
         done: Items an earlier session finished.
         unit: What an item is, plural.
     """
@@ -42,7 +42,7 @@ class Progress:
                 console=Console(stderr=True),
                 transient=True,
             )
-            self._task = self._bar.add_task("", total=self._total, completed=self._done)
+            self._task = self._bar.add_task("", total=self._total or None, completed=self._done)
             self._bar.start()
         return self
 
@@ -55,10 +55,14 @@ class Progress:
         now = time.monotonic()
         if now - self._last_s >= _INTERVAL_S:
             self._last_s = now
-            rate = (self._done - self._first) / (now - self._start_s)
-            left_s = (self._total - self._done) / rate if rate else 0.0
-            line = f"{self._label}: {self._done}/{self._total} {self._unit}, about {left_s:.0f} s left"
-            print(line, file=sys.stderr, flush=True)
+            print(self._line(now), file=sys.stderr, flush=True)
+
+    def _line(self, now: float) -> str:
+        if not self._total:
+            return f"{self._label}: {self._done} {self._unit}"
+        rate = (self._done - self._first) / (now - self._start_s)
+        left_s = (self._total - self._done) / rate if rate else 0.0
+        return f"{self._label}: {self._done}/{self._total} {self._unit}, about {left_s:.0f} s left"
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

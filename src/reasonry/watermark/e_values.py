@@ -219,8 +219,9 @@ def check_delta(delta: float, n: int) -> None:
     most = 2 * (n - 1) / n
     if not _LEAST_DELTA <= delta < most:
         raise ConfigError(
-            f"delta={delta} is not strictly between {_LEAST_DELTA:g} and {most:g} for {n} symbols",
-            remedy="0.3 is the paper's; from the upper end on a mismatch would count for the watermark.",
+            f"delta={delta} is not strictly between 0 and {most:g} for {n} symbols",
+            remedy="0.3 is the paper's; from the upper end on a mismatch would count for the watermark, and near 0 "
+            "1 - delta/2 rounds to 1.",
         )
 
 

@@ -20,11 +20,10 @@ from reasonry.errors import ConfigError, RunMismatchError
 from reasonry.watermark.anchors import UniformAnchor
 from reasonry.watermark.bench.schemes import Anchored, Reader
 from reasonry.watermark.config import BenchConfig
+from reasonry.watermark.generation.profiles import anchor_profile, check_shared_ids, profile_for
 from reasonry.watermark.profile import AnchorProfile, Profile
-from reasonry.watermark.tokenizing import tokenizer_hash_of
 
 MADE_WITH = "made_with.json"
-_SHARED_IDS = 0.99  # models of one family may differ in a few special tokens
 
 
 class BenchModels:
@@ -59,21 +58,14 @@ class BenchModels:
         if wanted.kind == "uniform":
             return AnchorProfile(), None
         from reasonry.core.models import load_causal_lm
-        from reasonry.watermark.anchors.model import anchor_revision, make_anchor
+        from reasonry.watermark.anchors.model import make_anchor
 
         source = self.loaded
         if wanted.kind == "model":
             source = load_causal_lm(wanted.model, self._config.model_options)
             check_made_with(self._run, {"anchor": source.identity})
-            check_shared_ids(self.loaded, source, vocab_size=self.vocab_size)
-        profile = AnchorProfile(
-            kind=wanted.kind,
-            model=source.name,
-            revision=anchor_revision(source),
-            context_tok=wanted.context_tok,
-            temperature=wanted.temperature,
-            dtype=str(source.identity["dtype"]),
-        )
+            check_shared_ids(self.loaded, source)
+        profile = anchor_profile(wanted.kind, source, context_tok=wanted.context_tok, temperature=wanted.temperature)
         return profile, make_anchor(source, profile, vocab_size=self.vocab_size)
 
     @property
@@ -89,13 +81,13 @@ class BenchModels:
     def profile(self, scheme: Anchored) -> Profile:
         """How an anchored scheme marks."""
         mark = scheme.marking
-        return Profile(
+        return profile_for(
+            self.loaded.model,
+            self.loaded.tokenizer,
+            name=self._config.model,
             prf=mark.prf,
             num_bins=mark.num_bins,
             context_tok=mark.context_tok,
-            tokenizer=self._config.model,
-            tokenizer_hash=tokenizer_hash_of(self.loaded.tokenizer),
-            vocab_size=self.vocab_size,
             anchor=self._anchor[0],
         )
 
@@ -119,27 +111,6 @@ def check_names(config: BenchConfig) -> None:
         )
     for name in filter(None, (config.model, config.anchor.model, config.quality_model)):
         find_causal_lm(name, config.model_options)
-
-
-def check_shared_ids(model: LoadedModel, anchor: LoadedModel, *, vocab_size: int) -> None:
-    """Refuse an anchor to which the ids of the marked model mean other tokens.
-
-    An anchor reads ids and never text, so ids alone have to agree; Llama-2 and Phi-3, say, share the first 32,000.
-
-    Raises:
-        ConfigError: Less than 99 % of the model's tokens have the same id in the anchor.
-    """
-    ours, theirs = (
-        {int(number): token for token, number in loaded.tokenizer.get_vocab().items()} for loaded in (model, anchor)
-    )
-    ids = [i for i in ours if i < vocab_size]
-    num_same = sum(ours[i] == theirs.get(i) for i in ids)
-    if num_same < _SHARED_IDS * len(ids):
-        raise ConfigError(
-            f"only {num_same:,} of {len(ids):,} tokens of {model.name} have the same id in the anchor {anchor.name}",
-            place="anchor.model",
-            remedy="Use a smaller model of the same family, --anchor.kind self, or the uniform anchor.",
-        )
 
 
 def check_prompts(run: Run, requests: Sequence[Request]) -> None:

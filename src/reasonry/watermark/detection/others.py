@@ -157,6 +157,12 @@ def _maker(profile: Profile) -> Callable[[Sequence[SecretKey]], Read]:
 
     def reader(keys: Sequence[SecretKey]) -> Read:
         for key in keys:
+            if key.kind != "integer":  # it could only be looked for under bits that the engine never saw
+                raise ConfigError(
+                    f"the key {key.key_id} is not an integer key, and {profile.scheme} marks with integers",
+                    place="key_id",
+                    remedy="Put the engine's key into a ring: reasonry watermark key import --integer.",
+                )
             key.to_integer()  # an integer beyond 64 bits is refused before anything is read
         # The integers are as secret as the keys: they are made for each text, and kept nowhere.
         if len(keys) == 1:

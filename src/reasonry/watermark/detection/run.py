@@ -1,7 +1,8 @@
 """``reasonry watermark detect``: from files or a stream to evidence.
 
 Files: ``detections.jsonl`` (a text a line; a continued run reads only what is missing, and the first texts once more
-for the figures of its report), ``input.json`` (what was read, see `inputs`), ``results.json``.
+for the figures of its report), ``called.jsonl`` (with false discovery control: which texts are called marked, which
+depends on all of them), ``input.json`` (what was read, see `inputs`), ``results.json``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from reasonry.core import atomic
+from reasonry.core import atomic, jsonl
 from reasonry.core.models import ModelConfig
 from reasonry.core.models.tokenizer import load_tokenizer
 from reasonry.core.rows import Row, check_kept
@@ -31,6 +32,7 @@ from reasonry.watermark.keys import SecretKey
 from reasonry.watermark.keys.ring import open_ring
 from reasonry.watermark.profile import Profile, check_match, read_profile
 
+CALLED = "called.jsonl"  # with --fdr: the decision on each text
 MOST_LISTED = 1000  # texts in results.json; all are in detections.jsonl
 DETECTIONS = "detections.jsonl"
 _ANY_TOKENIZER = "0" * 32  # engines' readers take ids: no tokenizer is part of their profile
@@ -153,6 +155,9 @@ def detect(
 
             examined = examine(documents, detector, tokenizer=tokenizers, fdr=config.fdr, done=done, tick=keep)
         detected = Detected(run.folder, profile, examined, f"Looking for a mark: {inputs.name}", _remarks(config))
+        if examined.rejected is not None:  # what e-BH says of a text depends on all others: it has a file of its own
+            called = zip(examined.names, examined.rejected, strict=True)
+            jsonl.write(run.path(CALLED), ({"id": name, "is_marked": is_marked} for name, is_marked in called))
         atomic.write_json(run.path("results.json"), results_json(detected))
     return detected
 
@@ -209,6 +214,8 @@ def make_detector(config: DetectConfig, profile: Profile) -> Detector:
             )
     # e-BH asks more of a text than 1/alpha, unless all are marked: evidence has to go on growing.
     stops = not config.fdr
+    if profile.scheme in ENGINES and not config.key_id:
+        keys = [key for key in keys if key.kind == "integer"] or keys  # the ring may hold keys of other schemes
     if profile.scheme != "anchored":
         return SchemeDetector(profile, keys, alpha=config.alpha, stops=stops)
     return WatermarkDetector(

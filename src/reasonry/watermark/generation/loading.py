@@ -10,7 +10,7 @@ from reasonry.core.models import LoadedModel
 from reasonry.core.run import Run, read_json
 from reasonry.errors import ConfigError, RunMismatchError
 from reasonry.watermark.config import GenerateConfig
-from reasonry.watermark.generation.profiles import anchor_profile, check_shared_tokenizer, profile_for
+from reasonry.watermark.generation.profiles import anchor_profile, check_shared_ids, profile_for
 from reasonry.watermark.profile import AnchorProfile, Profile, check_match, read_profile, write_profile
 from reasonry.watermark.tokenizing import tokenizer_hash_of
 
@@ -63,7 +63,7 @@ def load_means(config: GenerateConfig, given: Profile | None) -> Means:
     source, anchor = loaded, AnchorProfile()
     if wanted.kind == "model":
         source = load_causal_lm(wanted.model, config.model_options)
-        check_shared_tokenizer(loaded, source)
+        check_shared_ids(loaded, source)
     if wanted.kind != "uniform":
         anchor = anchor_profile(wanted.kind, source, context_tok=wanted.context_tok, temperature=wanted.temperature)
     profile = profile_for(
