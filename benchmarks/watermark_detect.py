@@ -4,8 +4,8 @@ Run ``python benchmarks/watermark_detect.py [--json] [--tokens 10000000]``. Ever
 processor time, and every ratio is the median over rounds in which both sides take turns. The ids are random, so nothing
 stops early unless said; the anchor is uniform, contexts have 4 tokens, there are 16 symbols and 49,152 ids.
 
-The others score what they can in a few seconds: transformers' ``WatermarkDetector`` (KGW, as it comes, and with repeated
-n-grams ignored, which is what a valid error rate needs), transformers' SynthID (g-values of 30 keys and their mean; and
+The others score what they can in a few seconds: transformers' ``WatermarkDetector`` (KGW, as it comes, and with
+repeated n-grams ignored, which is what a valid error rate needs), transformers' SynthID (g-values of 30 keys and their mean; and
 with its own mask of repeated contexts, which its detector needs) and MarkLLM's KGW. MarkLLM is tried when it can be
 imported (``pip install --no-deps markllm``); otherwise the reason is printed.
 

@@ -3,9 +3,9 @@
 Run ``python benchmarks/watermark_generate.py [--json] [--rounds 5] [--threads 1]``. The packaged 135M model in bfloat16
 draws 64 tokens for each of 8 prompts (no early end, temperature 1, no filter), in ``generate`` and in this package's
 own sampler. ``added`` is the processor time within the watermark over that of all the rest of the same run: a busy
-machine slows both. Beside it stands the plain comparison: every marked way takes turns with the unmarked one, a ratio is
-that of their processor times one after the other. Medians over rounds, with the smallest and the largest. One thread,
-because processor time on several counts threads that wait. The slow ways run once only.
+machine slows both. Beside it stands the plain comparison: every marked way takes turns with the unmarked one, a ratio
+is that of their processor times one after the other. Medians over rounds, with the smallest and the largest. One
+thread, because processor time on several counts threads that wait. The slow ways run once only.
 
 uniform: our default, which needs no model. self, K = 20: the marked model on the last 20 tokens of the output, computed
 anew at each step, as an anchor that makes the text easier to detect at low temperature. SynthID has 30 keys, KGW its

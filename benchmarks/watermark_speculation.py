@@ -84,9 +84,9 @@ def texts(loaded: LoadedModel) -> Iterator[tuple[list[int], list[int]]]:
     sampler = HFSampler(loaded, SamplingConfig(temperature=1.0, max_new_tokens=PIECE_TOK), seed=1, batch_size=100)
     requests = [Request(name, range(NUM_SAMPLES), raw=chat(loaded, prompt)) for name, prompt in prompts.items()]
     for completion in sampler.sample(requests):
-        if len(completion.token_ids) > 8:
+        if len(completion.tokens) > 8:
             prefix = tokenizer(chat(loaded, prompts[completion.id]), add_special_tokens=False)["input_ids"]
-            yield list(prefix), list(completion.token_ids)
+            yield list(prefix), list(completion.tokens)
     num = 0
     for document in python_docs():
         ids = tokenizer(document.text.read(20_000), add_special_tokens=False)["input_ids"]

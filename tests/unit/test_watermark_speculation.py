@@ -29,14 +29,13 @@ from transformers import (
 from transformers.generation.streamers import BaseStreamer
 
 from reasonry.errors import ConfigError
-from reasonry.watermark import unlocking
 from reasonry.watermark.anchors.model import ModelAnchor
 from reasonry.watermark.detection import WatermarkDetector
 from reasonry.watermark.generation.drafting import Drafts, Randomness
 from reasonry.watermark.generation.processor import AnchoredWatermarkConfig
 from reasonry.watermark.generation.rewinding import AnchorLaws, Law
 from reasonry.watermark.generation.speculative import KeyedSpeculation
-from reasonry.watermark.keys import SecretKey
+from reasonry.watermark.keys import SecretKey, unlocking
 from reasonry.watermark.prf import contexts_of_rows, labels, make_prf, uniforms
 from reasonry.watermark.profile import AnchorProfile, Profile
 
