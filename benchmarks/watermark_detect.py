@@ -5,9 +5,9 @@ processor time, and every ratio is the median over rounds in which both sides ta
 stops early unless said; the anchor is uniform, contexts have 4 tokens, there are 16 symbols and 49,152 ids.
 
 The others score what they can in a few seconds: transformers' ``WatermarkDetector`` (KGW, as it comes, and with
-repeated n-grams ignored, which is what a valid error rate needs), transformers' SynthID (g-values of 30 keys and their mean; and
-with its own mask of repeated contexts, which its detector needs) and MarkLLM's KGW. MarkLLM is tried when it can be
-imported (``pip install --no-deps markllm``); otherwise the reason is printed.
+repeated n-grams ignored, which is what a valid error rate needs), transformers' SynthID (g-values of 30 keys and their
+mean; and with its own mask of repeated contexts, which its detector needs) and MarkLLM's KGW. MarkLLM is tried when it
+can be imported (``pip install --no-deps markllm``); otherwise the reason is printed.
 
 Targets: 2 million tokens a second, ten times the others' detectors, 64 keys for at most 20 times the time of one.
 """
