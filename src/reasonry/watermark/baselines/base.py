@@ -75,8 +75,9 @@ class Scheme(Protocol):
 
 def draw(q_V: Floats, u: float) -> int:
     """Inverse-CDF draw of a token with the uniform ``u``; never one of probability zero."""
-    cumulative_V = np.cumsum(q_V)
-    token = int(np.searchsorted(cumulative_V, u * cumulative_V[-1], side="right"))
+    cumulative_V: Floats = np.cumsum(q_V, dtype=np.float64)
+    goal = u * float(cumulative_V[-1])
+    token = int(np.searchsorted(cumulative_V, goal, side="right"))
     if token >= len(q_V) or q_V[token] <= 0:  # u at the very end of the last step
         token = int(np.flatnonzero(q_V > 0)[-1])
     return token
@@ -87,6 +88,7 @@ def sequential_p(p_T: Floats) -> Floats:
 
     NaN entries are no looks and cost nothing.
     """
-    k_T = np.cumsum(~np.isnan(p_T)).astype(np.float64)
-    paid_T = np.where(np.isnan(p_T), 1.0, p_T * k_T * (k_T + 1))
+    is_look_T = ~np.isnan(p_T)
+    k_T: Floats = np.cumsum(is_look_T, dtype=np.float64)
+    paid_T = np.where(is_look_T, p_T * k_T * (k_T + 1), 1.0)
     return np.minimum.accumulate(np.minimum(paid_T, 1.0)) if len(p_T) else p_T.copy()
