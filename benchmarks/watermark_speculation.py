@@ -1,6 +1,6 @@
 """Keyed speculative decoding against plain generation, with an anchor that is made on the spot.
 
-Run ``python benchmarks/watermark_speculation.py [--json] [--passes 4]``. No model that shares its tokenizer with the
+Run ``python benchmarks/watermark_speculation.py [--json] [--passes 8]``. No model that shares its tokenizer with the
 packaged 135M model and is much smaller is packaged, so a Llama of 2 layers and width 128 (20 times smaller, most of it
 the embedding) is trained here in a few minutes of processor time: on the laws of the large model over texts sampled
 from it and over the documentation that comes with Python, from the principal components of its embedding. It is a weak
@@ -26,9 +26,6 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from reasonry.core.models import LoadedModel, load_causal_lm
-from reasonry.core.sampling.base import Request
-from reasonry.core.sampling.config import SamplingConfig
-from reasonry.core.sampling.hf import HFSampler
 from reasonry.watermark import AnchorProfile, KeyedSpeculation, ModelAnchor, Profile, SecretKey, WatermarkDetector
 from reasonry.watermark.calibration.python_docs import python_docs
 
@@ -36,8 +33,8 @@ KEY = SecretKey.from_integer(2026)
 NEW_TOK = 64
 PIECE_TOK = 96
 TOP = 64  # tokens of the large model's law that are kept for training
-NUM_SAMPLES = 4
-DOCUMENT_PIECES = 120
+NUM_SAMPLES = 2
+DOCUMENT_PIECES = 60
 TASKS = (
     "Write a short story about {}.",
     "Explain {} to a child.",
@@ -77,31 +74,51 @@ def chat(loaded: LoadedModel, prompt: str) -> str:
     return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
 
 
-def texts(loaded: LoadedModel) -> Iterator[tuple[list[int], list[int]]]:
-    """Prompt and text, in tokens."""
+@torch.inference_mode()
+def sampled(loaded: LoadedModel) -> Iterator[Piece]:
+    """Texts of the large model, with the laws they were drawn from."""
+    model: Any = loaded.model
     tokenizer: Any = loaded.tokenizer
-    prompts = {f"{t} {s}": task.format(s) for t, task in enumerate(TASKS) for s in SUBJECTS}
-    sampler = HFSampler(loaded, SamplingConfig(temperature=1.0, max_new_tokens=PIECE_TOK), seed=1, batch_size=100)
-    requests = [Request(name, range(NUM_SAMPLES), raw=chat(loaded, prompt)) for name, prompt in prompts.items()]
-    for completion in sampler.sample(requests):
-        if len(completion.tokens) > 8:
-            prefix = tokenizer(chat(loaded, prompts[completion.id]), add_special_tokens=False)["input_ids"]
-            yield list(prefix), list(completion.tokens)
-    num = 0
-    for document in python_docs():
-        ids = tokenizer(document.text.read(20_000), add_special_tokens=False)["input_ids"]
-        for start in range(0, len(ids) - PIECE_TOK, 4 * PIECE_TOK):
-            if num == DOCUMENT_PIECES:
-                return
-            num += 1
-            yield [], list(ids[start : start + PIECE_TOK])
+    tokenizer.padding_side = "left"
+    ends = set(tokenizer.all_special_ids)
+    chats = [chat(loaded, task.format(subject)) for task in TASKS for subject in SUBJECTS]
+    for start in range(0, len(chats), len(SUBJECTS)):
+        inputs = tokenizer(
+            chats[start : start + len(SUBJECTS)], return_tensors="pt", padding=True, add_special_tokens=False
+        )
+        out = model.generate(
+            **inputs,
+            do_sample=True,
+            top_k=0,
+            max_new_tokens=PIECE_TOK,
+            num_return_sequences=NUM_SAMPLES,
+            return_dict_in_generate=True,
+            output_scores=True,
+        )
+        tops = [scores.softmax(-1).topk(TOP, -1) for scores in out.scores[1:]]
+        top_id_BTK = torch.stack([top.indices for top in tops], 1)
+        top_p_BTK = torch.stack([top.values for top in tops], 1)
+        for i, ids in enumerate(out.sequences[:, inputs["input_ids"].shape[-1] :].tolist()):
+            num = next((at + 1 for at, token in enumerate(ids) if token in ends), len(ids))
+            if num > 8:
+                yield Piece(torch.tensor(ids[:num]), top_id_BTK[i, : num - 1], top_p_BTK[i, : num - 1])
 
 
 @torch.inference_mode()
-def with_laws(model: Any, prefix: list[int], ids: list[int]) -> Piece:
-    logits = model(input_ids=torch.tensor([prefix + ids]), logits_to_keep=len(ids)).logits[0, :-1].float()
-    top = logits.softmax(-1).topk(TOP, -1)
-    return Piece(torch.tensor(ids), top.indices, top.values)
+def documented(loaded: LoadedModel) -> Iterator[Piece]:
+    """Pieces of Python's documentation, with the large model's laws."""
+    model: Any = loaded.model
+    tokenizer: Any = loaded.tokenizer
+    num = 0
+    for document in python_docs():
+        ids = tokenizer(document.text.read(20_000), add_special_tokens=False)["input_ids"]
+        for start in range(0, len(ids) - PIECE_TOK, 8 * PIECE_TOK):
+            if num == DOCUMENT_PIECES:
+                return
+            num += 1
+            ids_T = torch.tensor(ids[start : start + PIECE_TOK])
+            top = model(input_ids=ids_T[None]).logits[0, :-1].float().softmax(-1).topk(TOP, -1)
+            yield Piece(ids_T, top.indices, top.values)
 
 
 def small_model(large: Any, width: int = 128) -> LlamaForCausalLM:
@@ -217,11 +234,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="The speed of keyed speculative decoding.")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--passes", type=int, default=4, help="passes over the training text")
+    parser.add_argument("--passes", type=int, default=8, help="passes over the training text")
     parser.add_argument("--rounds", type=int, default=2, help="how often each prompt is continued")
     args = parser.parse_args()
     loaded = load_causal_lm(args.model)
-    made_s, pieces = seconds(lambda: [with_laws(loaded.model, *text) for text in texts(loaded)])
+    made_s, pieces = seconds(lambda: [*sampled(loaded), *documented(loaded)])
     trained_s, small = seconds(lambda: distilled(loaded.model, pieces, passes=args.passes))
     sizes = [sum(p.numel() for p in m.parameters()) for m in (loaded.model, small)]
     num_tok = sum(len(p.ids_T) for p in pieces)
