@@ -1,0 +1,1 @@
+"""dUltra (arXiv 2512.21446): a learned unmasking planner for masked diffusion language models."""
