@@ -30,7 +30,7 @@ def train(*args: object, capsys: Any = None) -> tuple[int, dict[str, Any]]:
 def tensors(folder: Path) -> dict[str, Any]:
     from safetensors.numpy import load_file
 
-    return load_file(folder / "model.safetensors")
+    return load_file(next(folder.glob("*model.safetensors")))
 
 
 @pytest.fixture
@@ -51,27 +51,28 @@ def test_an_unknown_method_is_refused(capsys: Any) -> None:
     assert "pivotrl" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("rank", "name"), [(0, "model"), (4, "adapter")])
 def test_the_plain_engine_trains_reports_and_goes_on(
-    pivots: Path, tiny_model: Path, tmp_path: Path, capsys: Any
+    pivots: Path, tiny_model: Path, tmp_path: Path, capsys: Any, rank: int, name: str
 ) -> None:
     run = tmp_path / "run"
-    args = (pivots, tiny_model, "--engine", "minimal", "--run", run)
+    args = (pivots, tiny_model, "--engine", "minimal", "--lora.rank", rank, "--run", run)
     code, found = train(*args, "--num-steps", 2, capsys=capsys)
     assert code == EXIT_OK
     assert found["step"] == 2
     assert found["ledger"]["turns_train"] == 64
     assert any("no profile" in note for note in found["notes"])
-    first = tensors(run / "model")
+    first = tensors(run / name)
     titles = [section["title"] for section in read_report(run)["sections"]]
     assert titles[:4] == ["Learning", "Distance from the start", "Cost", "Verdicts"]
     code, found = train(*args, "--num-steps", 3, capsys=capsys)
     assert code == EXIT_OK
     assert [row["step"] for row in jsonl.read(run / "metrics.jsonl")] == [1, 2, 3]
-    second = tensors(run / "model")
-    assert any((first[name] != second[name]).any() for name in first)
+    second = tensors(run / name)
+    assert any((first[key] != second[key]).any() for key in first)
     whole = tmp_path / "whole"
-    train(pivots, tiny_model, "--engine", "minimal", "--run", whole, "--num-steps", 3, capsys=capsys)
-    assert all((tensors(whole / "model")[name] == second[name]).all() for name in second)
+    train(*args[:-1], whole, "--num-steps", 3, capsys=capsys)
+    assert all((tensors(whole / name)[key] == second[key]).all() for key in second)
     assert (whole / "results.json").read_bytes() == (run / "results.json").read_bytes()
 
 
@@ -100,7 +101,7 @@ def test_a_verifier_that_refuses_the_demonstrations_trains_nothing(
     [
         (("--sampling.temperature", "0"), "temperature 0"),
         (("--refill",), "refill"),
-        (("--engine", "minimal", "--max-prompt-tok", "3"), "no pivot fits"),
+        (("--engine", "minimal", "--max-prompt-tok", "3"), "no pivot can be put before the model: prompt and action do not fit"),
         (("--num-steps", "5", "--num-iterations", "2", "--engine", "minimal"), "5 steps"),
     ],
 )

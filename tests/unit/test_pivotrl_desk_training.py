@@ -15,11 +15,12 @@ from reasonry.errors import DataError
 from reasonry.tasks.desk.configs import world_of
 from reasonry.tasks.desk.demos import draw_corpus
 from reasonry.tasks.desk.tokens import PAD, vocabulary
+from reasonry.tasks.desk.world import right_codes
 from reasonry.training.pivotrl.desk import base, measuring, results, training
 from reasonry.training.pivotrl.desk.arms import ARMS
 from reasonry.training.pivotrl.desk.config import DeskConfig
 from reasonry.training.pivotrl.desk.ledger import Ledger, turns_text
-from reasonry.training.pivotrl.desk.policy import copy_policy, new_policy
+from reasonry.training.pivotrl.desk.policy import copy_policy, new_policy, sequence_logits
 from reasonry.training.pivotrl.desk.steps import Lab, single_turn
 
 PLAIN = world_of("plain")
@@ -229,3 +230,28 @@ def test_the_loss_falls_on_what_the_assistant_says_and_on_nothing_else() -> None
     expected = sum(int((corpus.actions(PLAIN, t) != PAD).sum()) for t in range(4))
     assert num == expected
     assert (corpus.tokens_BW[said] != PAD).all()
+
+
+def test_shifted_rows_are_the_same_text_at_other_positions() -> None:
+    model = new_policy("plain", seed=1)
+    corpus = draw_corpus(rng("shift"), 4, world=PLAIN, domain="desk")
+    tokens = torch.from_numpy(corpus.tokens_BW)
+    plain = sequence_logits(model, tokens)
+    same = sequence_logits(model, tokens, first_B=torch.zeros(4, dtype=torch.long))
+    later = sequence_logits(model, tokens, first_B=torch.tensor([0, 5, 9, 9]))
+    is_token = tokens[:, 1:] != PAD
+    torch.testing.assert_close(plain[is_token], same[is_token])
+    torch.testing.assert_close(plain[0][is_token[0]], later[0][is_token[0]])
+    assert (plain[1] - later[1]).abs().max() > 1e-4
+
+
+def test_demonstrations_with_a_wrong_action_are_left_out_unless_asked_for(monkeypatch) -> None:
+    monkeypatch.setattr(training, "load_base", lambda *a, **k: new_policy("hard"))
+    settings = {"world": "hard", "num_demos": 40, "k": 2}
+    kept = training.make_lab(DeskConfig(**settings), index=0)
+    everything = training.make_lab(DeskConfig(**settings, outcome="any"), index=0)
+    right = (everything.demos.code_BT == right_codes(everything.world, everything.demos.episodes)).all(axis=1)
+    assert 0 < right.sum() < 40
+    assert kept.demos.episodes.num == right.sum()
+    assert (kept.demos.tokens_BW == everything.demos.tokens_BW[right]).all()
+    assert len(kept.candidates.code_N) == 11 * right.sum()

@@ -61,6 +61,10 @@ class Transcripts(NamedTuple):
     tokens_BW: Ints
     turn_BW: Ints
 
+    def at(self, rows: Ints) -> Transcripts:
+        """Some of them."""
+        return Transcripts(self.episodes.at(rows), *(field[rows] for field in self[1:]))
+
     def prompts(self, turn: int) -> Ints:
         """The states of one turn, shape (B, W'), ``<ast>`` at their end, padded on the right."""
         start_B1 = np.asarray((self.turn_BW == turn).argmax(axis=1), dtype=np.int64)[:, None]

@@ -63,13 +63,15 @@ class BaseConfig(Config):
     """AdamW's, on all weights."""
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     """Gradients are scaled down to this norm."""
+    is_shifted: bool = False
+    """Transcripts begin at a position drawn among those that leave room for them, so that longer ones are no news."""
     seed: int = 0
     """Root of weights and corpus."""
     format: Literal[1] = FORMAT
     """Of the recipe."""
 
 
-RECIPES = {"plain": BaseConfig(), "hard": BaseConfig(world="hard", num_steps=2000)}
+RECIPES = {"plain": BaseConfig(), "hard": BaseConfig(world="hard", num_steps=2000, is_shifted=True)}
 """Recipe of each world's model; `shipped_path` says whether the package has it."""
 
 
@@ -192,7 +194,10 @@ def corpus_loss(model: TinyGPT, recipe: BaseConfig, step: int) -> torch.Tensor:
     rng = seeds.stream(recipe.seed, "desk", "corpus", step)
     domains: tuple[tuple[Domain, int], ...] = (("desk", recipe.num_desk), ("hotel", recipe.num_hotel))
     drawn = [draw_corpus(rng, num, world=world, domain=d) for d, num in domains]
-    sums = [assistant_loss(model, d.tokens_BW, d.turn_BW >= 0) for d in drawn]
+    sums = [
+        assistant_loss(model, d.tokens_BW, d.turn_BW >= 0, first_B=_first(d.tokens_BW, model, rng, recipe))
+        for d in drawn
+    ]
     items = [draw_items(rng, recipe.num_skill, skill=s, name=world.name) for s in world.skills]
     width = max(i.prompt_BT.shape[1] + i.answer_BS.shape[1] for i in items)
     rows, said = zip(*(_item_rows(i.prompt_BT, i.answer_BS, width) for i in items), strict=True)
@@ -201,11 +206,26 @@ def corpus_loss(model: TinyGPT, recipe: BaseConfig, step: int) -> torch.Tensor:
     return total / sum(n for _, n in sums)
 
 
-def assistant_loss(model: TinyGPT, tokens_BW: Ints, is_said_BW: Any) -> tuple[torch.Tensor, int]:
-    """Sum of the cross entropies of the tokens that the assistant says, and their number."""
+def _first(tokens_BW: Ints, model: TinyGPT, rng: np.random.Generator, recipe: BaseConfig) -> Ints | None:
+    if not recipe.is_shifted:
+        return None
+    return rng.integers(0, model.config.max_len - (tokens_BW != PAD).sum(axis=1) + 1)
+
+
+def assistant_loss(
+    model: TinyGPT, tokens_BW: Ints, is_said_BW: Any, *, first_B: Ints | None = None
+) -> tuple[torch.Tensor, int]:
+    """Sum of the cross entropies of the tokens that the assistant says, and their number.
+
+    Args:
+        model: Reads the rows.
+        tokens_BW: Padded on the right.
+        is_said_BW: True on what the assistant says.
+        first_B: Position of each row's first token; 0 when not given.
+    """
     tokens = torch.from_numpy(np.ascontiguousarray(tokens_BW))
     said = torch.from_numpy(np.ascontiguousarray(is_said_BW[:, 1:]))
-    logits = sequence_logits(model, tokens)
+    logits = sequence_logits(model, tokens, first_B=None if first_B is None else torch.from_numpy(first_B))
     return F.cross_entropy(logits[said], tokens[:, 1:][said], reduction="sum"), int(said.sum())
 
 

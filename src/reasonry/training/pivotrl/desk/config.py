@@ -48,6 +48,9 @@ class DeskConfig(Config):
     """Repetitions, which differ in demonstrations, samples and order; the base model is one."""
     num_demos: Count = 1200
     """Demonstrations; each of their assistant turns is a candidate."""
+    outcome: Literal["right", "any"] = "right"
+    """Which of them are used: those without a wrong action, as pivots extract does, or all. Only the hard world's
+    demonstrator errs."""
     k: Annotated[int, Field(ge=2)] = 8
     """Samples of each candidate when it is profiled."""
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.75

@@ -174,6 +174,15 @@ def turn_logits(model: TinyGPT, prompts_BT: Tensor, actions_BGA: Tensor) -> Tens
     return torch.cat([first, spoken(model.read_out(rest)).reshape(B, G, A - 1, -1)], 2)
 
 
-def sequence_logits(model: TinyGPT, tokens_BW: Tensor) -> Tensor:
-    """Logits (B, W - 1, V) of the tokens after the first of whole rows, padded on the right."""
-    return spoken(model(tokens_BW[:, :-1]))
+def sequence_logits(model: TinyGPT, tokens_BW: Tensor, *, first_B: Tensor | None = None) -> Tensor:
+    """Logits (B, W - 1, V) of the tokens after the first of whole rows, padded on the right.
+
+    Args:
+        model: The policy.
+        tokens_BW: The rows.
+        first_B: Position of each row's first token; 0 when not given.
+    """
+    if first_B is None:
+        return spoken(model(tokens_BW[:, :-1]))
+    position_BT = first_B[:, None] + torch.arange(tokens_BW.shape[1] - 1)
+    return spoken(model(tokens_BW[:, :-1], position_BT.clamp(max=model.config.max_len - 1)))

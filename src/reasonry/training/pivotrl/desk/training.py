@@ -15,6 +15,7 @@ from reasonry.core.plain import plain
 from reasonry.core.tiny import TinyGPT
 from reasonry.tasks.desk.configs import world_of
 from reasonry.tasks.desk.demos import draw_demonstrations
+from reasonry.tasks.desk.world import right_codes
 from reasonry.training.pivotrl.desk.arms import Arm
 from reasonry.training.pivotrl.desk.base import load_base
 from reasonry.training.pivotrl.desk.config import DeskConfig
@@ -65,6 +66,8 @@ def make_lab(config: DeskConfig, *, index: int, say: Callable[[str], None] = lam
     seed = seeds.derive(config.seed, "desk", "repetition", index)
     base = load_base(config.world, say=say)
     demos = draw_demonstrations(seeds.stream(seed, "desk", "demonstrations"), config.num_demos, world=world)
+    if config.outcome == "right":
+        demos = demos.at(np.flatnonzero((demos.code_BT == right_codes(world, demos.episodes)).all(axis=1)))
     candidates = candidates_of(world, demos)
     say(f"profiling {len(candidates.code_N)} candidates, {config.k} samples each")
     return Lab(
