@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reasonry.core import claims as cards
+from reasonry.core.demo import Part
 from reasonry.core.report import Block, ClaimRow, Claims, Estimate, Note, Report, Section
 from reasonry.core.run import Run
 from reasonry.evaluation.gsm_agent.demo import search
@@ -40,14 +41,15 @@ def run_demo(
     say: Callable[[str], None],
     opened: Callable[[Run, str], None],
 ) -> Demo:
-    """Vote on problems, sign and recognise text, follow searches, then measure the quickest of ``claims``.
+    """Vote, sign and recognise text, follow searches, find turns to train on, measure the quickest of ``claims``.
 
     A claim about the very run of votes is measured on its samples, not on new ones.
     """
     voted = vote(folder, num_problems=num_problems, n=n, seed=seed, say=say, opened=opened)
     signed = sign(folder / "watermark", seed=seed, say=say)
     searched = search(folder / "gsm-agent", seed=seed, say=say)
-    lines = [*voted.lines, *signed.lines, *searched.lines]
+    taught = teach(folder / "pivotrl", seed=seed, say=say)
+    lines = [*voted.lines, *signed.lines, *searched.lines, *taught.lines]
     results: list[cards.Result] = []
     votes = {"num_problems": num_problems, "n": n, "seed": seed}
     chosen = quickest(claims, votes=votes)
@@ -61,13 +63,22 @@ def run_demo(
         **voted.results,
         "watermark": signed.results,
         "gsm_agent": searched.results,
+        "pivotrl": taught.results,
         "claims": [r.to_json() for r in results],
     }
     if left := [claim.id for claim in claims if claim not in chosen]:
         what = "1 claim that takes" if len(left) == 1 else f"{len(left)} claims that take"
         lines.append(f"{what} longer, not measured: {_ALL}")
-    report = _join(voted.report, signed.report, searched.report, [claim_row(r) for r in results], left)
+    parts = {"Agents": searched.report, "Training": taught.report}
+    report = _join(voted.report, signed.report, parts, [claim_row(r) for r in results], left)
     return Demo(report, lines, found, [r.claim.id for r in results if r.status == "fail"])
+
+
+def teach(folder: Path, *, seed: int, say: Callable[[str], None]) -> Part:
+    """The part on training. Its model runs on torch, which nothing else in this module imports."""
+    from reasonry.training.pivotrl.desk import demo
+
+    return demo.teach(folder, seed=seed, say=say)
 
 
 def quickest(
@@ -102,10 +113,12 @@ def _is_about(votes: Mapping[str, Any], claim: cards.Claim) -> bool:
     return claim.id == "voting-gain" and claim.arguments == votes
 
 
-def _join(voted: Report, signed: Report, searched: Report, claims: Sequence[ClaimRow], left: Sequence[str]) -> Report:
+def _join(
+    voted: Report, signed: Report, others: Mapping[str, Report], claims: Sequence[ClaimRow], left: Sequence[str]
+) -> Report:
     *sections, run = voted.sections
     *marks, _ = signed.sections
-    for name, parts in (("Watermark", marks), ("Agents", searched.sections)):
+    for name, parts in (("Watermark", marks), *((name, other.sections) for name, other in others.items())):
         sections += [replace(s, title=f"{name}: {s.title[:1].lower()}{s.title[1:]}") for s in parts]
     if claims:
         lead = "Each line was measured on this machine, just now; reasonry reproduce measures it again."
@@ -114,10 +127,11 @@ def _join(voted: Report, signed: Report, searched: Report, claims: Sequence[Clai
             rest = ", ".join(f"`{name}`" for name in left)
             blocks.append(Note(f"Not measured here, because they take longer: {rest}. `{_ALL}` measures them, too."))
         sections.append(Section("Claims", blocks, lead))
-    facts = [*voted.facts[:3], replace(signed.facts[0], label="Texts recognised"), searched.facts[0]]
+    facts = [*voted.facts[:3], replace(signed.facts[0], label="Texts recognised")]
+    facts += [other.facts[0] for other in others.values()]
     return replace(
         voted,
-        title="Many answers, one vote; text that can be recognised; searches that can be followed",
+        title="Many answers, one vote; texts recognised; searches followed; turns worth training on",
         facts=facts,
         sections=[*sections, run],
     )

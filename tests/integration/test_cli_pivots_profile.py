@@ -157,6 +157,32 @@ def test_people_see_tables_and_what_comes_next(folder: Path, tiny_model: Path) -
     assert last[-1].startswith("again  reasonry pivots profile @pivots/profile/config.toml --run pivots/profile")
 
 
+def test_a_report_stands_beside_the_run_and_is_written_again_when_it_goes_on(folder: Path, tiny_model: Path) -> None:
+    page, data = folder / "profile" / "report.html", folder / "profile" / "report.json"
+
+    def turns() -> int:
+        return next(f["value"] for f in json.loads(data.read_text())["facts"] if f["label"] == "Turns")
+
+    done = profile("pivots", tiny_model, "--k", 2, "--num", 3, *QUICK, as_json=False)
+    assert "report pivots/profile/report.html" in done.out.splitlines() and turns() == 3
+    before = page.read_bytes()
+    body = json.loads(profile("pivots", tiny_model, "--k", 2, *QUICK).out)
+    assert body["report"] == "pivots/profile/report.html" and turns() == 6
+    assert page.read_bytes() != before and b"reasonry pivots profile @pivots/profile/config.toml" in page.read_bytes()
+
+
+def test_without_its_chart_runtime_the_numbers_are_there_all_the_same(
+    folder: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "vl_convert" else found(name))
+    done = profile(folder, tiny_model, "--k", 2, *QUICK)
+    assert json.loads(done.out)["report"] is None and "reasonry[report]" in done.err
+    assert not (folder / "profile" / "report.html").exists()
+
+
 @pytest.mark.parametrize(
     ("flags", "why"),
     [

@@ -35,6 +35,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path, dict[str, A
     monkeypatch.setattr(demo, "vote", stand_in("votes", part("votes", ["What k buys", "Run"], num_facts=5)))
     monkeypatch.setattr(demo, "sign", stand_in("marks", part("marks", ["Texts", "Evidence", "Run"])))
     monkeypatch.setattr(demo, "search", stand_in("agents", part("agents", ["What GSM agents find", "A path"])))
+    monkeypatch.setattr(demo, "teach", stand_in("turns", part("turns", ["Which turns", "A moment"])))
     return seen
 
 
@@ -75,9 +76,10 @@ def test_parts_come_in_order_and_get_folders_of_their_own(
         ("votes", tmp_path),
         ("marks", tmp_path / "watermark"),
         ("agents", tmp_path / "gsm-agent"),
+        ("turns", tmp_path / "pivotrl"),
     ]
     assert {arguments["seed"] for _, _, arguments in called} == {5}
-    assert found.lines == ["votes line", "marks line", "agents line"]
+    assert found.lines == ["votes line", "marks line", "agents line", "turns line"]
     assert found.failed == []
 
 
@@ -90,6 +92,8 @@ def test_the_page_has_every_section_under_the_name_of_its_part(tmp_path: Path) -
         "Watermark: evidence",
         "Agents: what GSM agents find",
         "Agents: a path",
+        "Training: which turns",
+        "Training: a moment",
         "Run",
     ]
     assert report.sections[-1].lead == "lead of votes Run"  # a reader repeats the demo, not a part of it
@@ -99,9 +103,10 @@ def test_the_page_has_every_section_under_the_name_of_its_part(tmp_path: Path) -
         "votes 2",
         "Texts recognised",
         "agents 0",
+        "turns 0",
     ]
     assert (report.subtitle, report.footer) == ("about votes", "foot of votes")
-    assert report.title.count(";") == 2  # one phrase for each part
+    assert report.title.count(";") == 3  # one phrase for each part
 
 
 @pytest.mark.usefixtures("called")
@@ -126,9 +131,10 @@ def test_claims_are_measured_last_and_those_that_fail_are_named(
     # The claim about the very run of votes reads its samples; any other draws its own.
     assert measured[0].arguments == {**_ARGUMENTS, "folder": str(tmp_path)}
     assert measured[1].arguments == {"seed": 1}
-    assert [line.split()[:2] for line in found.lines[3:]] == [["PASS", "voting-gain"], ["FAIL", "too-much"]]
+    assert [line.split()[:2] for line in found.lines[4:]] == [["PASS", "voting-gain"], ["FAIL", "too-much"]]
     assert found.results["from"] == "votes"
     assert found.results["watermark"] == {"from": "marks"} and found.results["gsm_agent"] == {"from": "agents"}
+    assert found.results["pivotrl"] == {"from": "turns"}
     assert [row["status"] for row in found.results["claims"]] == ["pass", "fail"]
 
 

@@ -1,4 +1,4 @@
-"""``reasonry demo``: the main jobs on the embedded model and built-in data, and the quickest claims."""
+"""``reasonry demo``: the main jobs on the embedded models and built-in data, and the quickest claims."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reasonry.errors import EXIT_CHECK_FAILED, EXIT_OK
 
 class DemoConfig(Config):
     """Sample a packaged model, vote, verify; sign text and recognise it; follow the searches of scripted agents;
-    measure the quickest claims; report.
+    find the turns that can teach a small model; measure the quickest claims; report.
     """
 
     problems: Annotated[int, Field(ge=2)] = 48

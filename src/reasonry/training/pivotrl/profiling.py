@@ -44,7 +44,7 @@ from reasonry.training.pivotrl.rows import CANDIDATES, PROFILE, SAMPLES, candida
 from reasonry.training.pivotrl.sample_rows import Kept, Key, check_samples, kept, profile_of
 from reasonry.training.pivotrl.sampling_states import Sampling, check_template
 from reasonry.training.pivotrl.states import choose_tool_format
-from reasonry.training.pivotrl.verifying import open_judge, open_verifier
+from reasonry.training.pivotrl.verifying import num_verdicts_at_once, open_judge, open_verifier
 
 VERB = "pivots profile"
 JUDGE_COSTS = "judge_costs.jsonl"
@@ -57,6 +57,7 @@ class Profiled(NamedTuple):
     Attributes:
         config: As resolved.
         folder: The run directory.
+        file: The candidates.
         profiles: In the order of the file of candidates; states that were left out have none.
         summary: What they say.
         audit: What the audit of the verifier found (`Audit.to_json`).
@@ -66,6 +67,7 @@ class Profiled(NamedTuple):
 
     config: ProfileConfig
     folder: Path
+    file: CandidateFile
     profiles: tuple[Profile, ...]
     summary: Summary
     audit: Mapping[str, Any]
@@ -113,7 +115,7 @@ def profile_candidates(
         say(f"{size.num_states} states of the {config.num} asked for: the file has no more")
     config = config.with_(num=size.num_states)  # so that it can grow from there
     folder = config.run or _default_folder(config)
-    num_at_once = _num_verdicts_at_once(config) if verifier is None else 1
+    num_at_once = num_verdicts_at_once(config.verifier) if verifier is None else 1
     judge = open_judge(config.verifier, cache=config.cache) if verifier is None else None
     given = verifier
     verifier = given or open_verifier(config.verifier, say=say, judge=judge)
@@ -153,9 +155,8 @@ def profile_candidates(
             if sampler is not None:
                 made.check("sampler", sampler.identity)
             open_run(run, "finished")
-        chosen = [head for head in file.heads if head.id in wanted]
-        _in_order(run, [(head.id, i) for head in chosen for i in range(size.k)], samples)
-        return _finished(run, config, made, chosen, samples, say)
+        _in_order(run, [(head.id, i) for head in file.heads if head.id in wanted for i in range(size.k)], samples)
+        return _finished(run, config, made, file, samples, say)
 
 
 def profile_folder(folder: Path) -> Path:
@@ -218,11 +219,6 @@ def _tool_format(config: ProfileConfig, tokenizer: Any) -> str:
         return "template"  # refused before where a state has tools: here none has
 
 
-def _num_verdicts_at_once(config: ProfileConfig) -> int:
-    endpoint = config.verifier.judge_endpoint
-    return endpoint.concurrency if config.verifier.judge and endpoint.base_url else 1
-
-
 # ---------------------------------------------------------------- samples
 
 
@@ -264,7 +260,7 @@ def _in_order(run: Run, keys: Sequence[Key], samples: Mapping[Key, Kept]) -> Non
 
 
 def _finished(
-    run: Run, config: ProfileConfig, made: MadeWith, heads: Sequence[Head], samples: Mapping[Key, Kept], say: Say
+    run: Run, config: ProfileConfig, made: MadeWith, file: CandidateFile, samples: Mapping[Key, Kept], say: Say
 ) -> Profiled:
     hashes = {
         "policy": identity_hash(made.get("policy")),
@@ -274,7 +270,7 @@ def _finished(
     profiles: list[Profile] = []
     sampled: list[Head] = []
     left_out: Counter[str] = Counter()
-    for head in heads:
+    for head in (head for head in file.heads if (head.id, 0) in samples):
         drawn = [samples[head.id, i] for i in range(config.k)]
         profile = profile_of(head.id, drawn, seed=config.seed, **hashes)
         if profile is None:
@@ -291,4 +287,4 @@ def _finished(
     for line in found.warnings:
         say(f"warning: {line}")
     costs, judge_costs = (total_costs(run.path(name)) for name in ("costs.jsonl", JUDGE_COSTS))
-    return Profiled(config, run.folder, tuple(profiles), found, read_audit(run.folder), costs, judge_costs)
+    return Profiled(config, run.folder, file, tuple(profiles), found, read_audit(run.folder), costs, judge_costs)
