@@ -27,6 +27,10 @@ Domain = Literal["any", "calls", "terminal", "swe", "search"]
 ToolFormat = Literal["auto", "template", "hermes"]
 
 
+AS_PROFILED = SamplingConfig(temperature=1.0, max_new_tokens=1024)
+"""How actions are drawn where nobody says. Temperature and top-p are the paper's; the limit is RECONSTRUCTED."""
+
+
 class VerifierConfig(Config):
     """What decides whether an action is as good as a demonstrated one."""
 
@@ -50,7 +54,8 @@ class ExtractConfig(Config):
     """Cut trajectories into turns: what the model saw, and what was done."""
 
     logs: tyro.conf.Positional[tuple[Path, ...]]
-    """Files of trajectories, or folders of them (a run directory of eval gsm-agent is one)."""
+    """Files of trajectories (JSON, JSONL, Parquet), folders of them (a run directory of eval gsm-agent is one), or data
+    sets on disk (Dataset.save_to_disk)."""
     out: Annotated[Path, Neutral] = Path("pivots")
     """Folder of the set of turns."""
     format: Format = "auto"
@@ -125,7 +130,7 @@ class ProfileConfig(Config):
     """Folder of a completion cache shared between runs."""
     samples: Path | None = None
     """Profile whose samples are judged again by this verifier; nothing is sampled, and its other settings hold."""
-    sampling: SamplingConfig = SamplingConfig(temperature=1.0, max_new_tokens=1024)
+    sampling: SamplingConfig = AS_PROFILED
     model_options: ModelConfig = ModelConfig()
     endpoint: EndpointConfig = EndpointConfig()
 
@@ -211,6 +216,25 @@ class LossConfig(Config):
     """Added to the standard deviation."""
 
 
+class TrainSamplingConfig(Config):
+    """How tokens are drawn. What is not given is as the pivots were profiled."""
+
+    temperature: Annotated[float | None, Field(ge=0, le=100)] = None
+    """Softmax temperature; 1 without a profile."""
+    top_p: Annotated[float | None, Field(gt=0, le=1)] = None
+    """Nucleus: the smallest set of tokens with at least this probability; 1, which keeps all, without a profile."""
+    top_k: Annotated[int | None, Field(ge=0)] = None
+    """Keep the k most probable tokens; 0, which keeps all, without a profile."""
+    max_new_tokens: Annotated[int | None, Field(ge=1)] = None
+    """Most tokens drawn for one answer; 1024 without a profile."""
+    stop: tuple[str, ...] = ()
+    """Strings that end an answer; refused, a turn ends with the model's own end token."""
+
+    def over(self, usual: SamplingConfig) -> SamplingConfig:
+        """These settings, and those of ``usual`` for what is not given."""
+        return usual.with_(**self.model_dump(exclude_none=True))
+
+
 class TrainConfig(Config):
     """Train on pivots: one assistant turn for each, rewarded by the verifier."""
 
@@ -219,7 +243,7 @@ class TrainConfig(Config):
     model: tyro.conf.Positional[str] = "smollm2-135m"
     """The model that was profiled: hub id, local folder or packaged alias."""
     engine: Literal["trl", "minimal"] = "trl"
-    """TRL's GRPOTrainer, or the plain loop for small models (all weights, one device)."""
+    """TRL's GRPOTrainer, or the plain loop (one device; the faster one on a CPU)."""
     num_steps: Annotated[int, Extends, Field(ge=1)] = 100
     """Optimiser steps."""
     prompts_per_step: Annotated[int, Field(ge=1)] = 16
@@ -262,7 +286,7 @@ class TrainConfig(Config):
     """Findings of the verifier's audit that do not stop the training."""
     max_prompt_tok: Annotated[int, Field(ge=0)] = 0
     """Leave out longer states; 0: as long as the model's context allows."""
-    sampling: SamplingConfig = SamplingConfig(temperature=1.0, max_new_tokens=256)
+    sampling: TrainSamplingConfig = TrainSamplingConfig()
     save_every: Annotated[int, Neutral, Field(ge=1)] = 20
     """Steps between checkpoints."""
     seed: int = 0
@@ -270,3 +294,8 @@ class TrainConfig(Config):
     run: Annotated[Path | None, Neutral] = None
     """Run directory; a name under runs/ made from the settings when not given."""
     model_options: ModelConfig = ModelConfig(dtype="float32")
+
+    @property
+    def drawn(self) -> SamplingConfig:
+        """How actions are drawn: as given, and what is not given as by a profile that was not told otherwise."""
+        return self.sampling.over(AS_PROFILED)

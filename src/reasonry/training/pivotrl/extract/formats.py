@@ -5,7 +5,8 @@ A reader is a module ``extract.readers.NAME`` with
     read(path) -> Iterator[Log | Unread]     every trajectory of one file
     recognise(path) -> bool                  whether the file is one of its own, by a look at its first rows
 
-Formats are tried from the most particular to the least: a file of a chat is what no other reader claims.
+Formats are tried from the most particular to the least: a file of a chat is what no other reader claims. Each may stand
+in a table as well: a Parquet file, or the folder of a data set, which counts as one file (see `tables`).
 """
 
 # pyright: strict
@@ -13,15 +14,18 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
 from reasonry.errors import DataError, nearest
+from reasonry.training.pivotrl.extract.lines import TABLE, is_dataset
 from reasonry.training.pivotrl.extract.logs import Reader
 
 _READERS = "reasonry.training.pivotrl.extract.readers"
 TRAJECTORIES = "trajectories.jsonl"
+_HUB = re.compile(r"(?:hf:/+(?:datasets/)?|https?:/+huggingface\.co/datasets/)?(?P<id>[\w.-]+/[\w.-]+)")
 
 
 class FormatRow(NamedTuple):
@@ -29,7 +33,7 @@ class FormatRow(NamedTuple):
 
     Attributes:
         name: As users name it.
-        suffixes: Of its files.
+        suffixes: Of its files; tables not among them.
         about: What writes it.
     """
 
@@ -62,7 +66,7 @@ class Source(NamedTuple):
     """A file that is read.
 
     Attributes:
-        path: As it was given, or found beneath what was given.
+        path: As it was given, or found beneath what was given; the folder of a data set is one.
         format: Name of its format.
     """
 
@@ -99,8 +103,9 @@ def recognise(path: Path) -> str:
     Raises:
         DataError: It cannot be read.
     """
+    is_table = path.suffix == TABLE or is_dataset(path)
     for name, row in FORMATS.items():
-        if path.suffix in row.suffixes:
+        if is_table or path.suffix in row.suffixes:
             claims = cast("Callable[[Path], bool]", importlib.import_module(row.module).recognise)
             if claims(path):
                 return name
@@ -110,8 +115,9 @@ def recognise(path: Path) -> str:
 def find_sources(paths: Sequence[Path], *, format: str = "auto") -> Sources:
     """The files that some paths stand for, whatever the order they are given in.
 
-    A folder stands for its ``trajectories.jsonl`` where it has one, as run directories do, else for every file beneath
-    it that a reader recognises; hidden ones are left out. A file stands for itself.
+    A folder stands for its ``trajectories.jsonl`` where it has one, as run directories do, for itself where it is a
+    data set, else for every file and data set beneath it that a reader recognises; hidden ones are left out. A file
+    stands for itself.
 
     Args:
         paths: Files and folders.
@@ -124,8 +130,8 @@ def find_sources(paths: Sequence[Path], *, format: str = "auto") -> Sources:
     skipped: dict[str, Path] = {}
     for path in sorted({p.expanduser() for p in paths}, key=lambda p: p.as_posix()):
         if not path.exists():
-            raise DataError("there is no such file or folder", place=str(path), remedy="Check the path.")
-        is_folder = path.is_dir()
+            raise _not_there(path)
+        is_folder = path.is_dir() and not is_dataset(path)
         for file in _files(path, format) if is_folder else (path,):
             key = os.path.realpath(file)
             if key in found or key in skipped:
@@ -136,7 +142,7 @@ def find_sources(paths: Sequence[Path], *, format: str = "auto") -> Sources:
             elif is_folder:
                 skipped[key] = file
             else:
-                raise DataError("no trajectories of a known format", place=str(file), remedy=_known())
+                raise DataError("no trajectories of a known format", place=str(file), remedy=_remedy(file))
     if not found:
         tried = f"{len(skipped)} files were looked at" if skipped else "there is no file that could hold any"
         remedy = f"A run of eval gsm-agent writes {TRAJECTORIES} with --trajectories. {_known()}"
@@ -147,8 +153,12 @@ def find_sources(paths: Sequence[Path], *, format: str = "auto") -> Sources:
 
 def _files(folder: Path, format: str) -> Iterator[Path]:
     """Files of a folder that may hold trajectories."""
-    suffixes = {s for row in FORMATS.values() if format in ("auto", row.name) for s in row.suffixes}
+    suffixes = {TABLE} | {s for row in FORMATS.values() if format in ("auto", row.name) for s in row.suffixes}
     for place, folders, names in os.walk(folder):
+        if is_dataset(Path(place)):
+            folders.clear()
+            yield Path(place)
+            continue
         if TRAJECTORIES in names and ".jsonl" in suffixes:
             folders.clear()
             yield Path(place, TRAJECTORIES)
@@ -158,6 +168,26 @@ def _files(folder: Path, format: str) -> Iterator[Path]:
             path = Path(place, name)
             if path.suffix in suffixes and not name.startswith("."):
                 yield path
+
+
+def _not_there(path: Path) -> DataError:
+    """The error for a path that is not there; one that may be meant as a name on the hub is told how to get it."""
+    text = path.as_posix()
+    named = _HUB.fullmatch(text)
+    is_address = bool(named) and named["id"] != text
+    if named is None or (not is_address and (path.parent.exists() or path.suffix in (TABLE, ".json", ".jsonl"))):
+        return DataError("there is no such file or folder", place=text, remedy="Check the path.")
+    load = f'datasets.load_dataset("{named["id"]}").save_to_disk("data")'
+    remedy = f"A data set of the Hugging Face hub is not downloaded here: run {load} in Python, then give data."
+    return DataError("there is no such file or folder", place=text, remedy=remedy)
+
+
+def _remedy(file: Path) -> str:
+    if file.suffix == ".arrow":
+        return "It is a part of a data set: give the folder that Dataset.save_to_disk wrote."
+    if file.suffix == TABLE or is_dataset(file):
+        return f"Its columns are those of no format; rename them. {_known()}"
+    return _known()
 
 
 def _known() -> str:

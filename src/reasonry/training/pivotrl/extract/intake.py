@@ -56,6 +56,8 @@ class Intake:
         left_out: Grade -> left out for their outcome; ``unknown`` where nobody graded them.
         outcomes: Grade -> used.
         splits: Split -> used, as far as they name one.
+        num_nulls: Nulls that were left out of arguments of calls, since a table gives all rows the same ones.
+        num_with_nulls: Trajectories used that lost some.
         by_file: Place -> read.
         unread_reasons: Reason -> those that could not be read.
         unread: The first of them.
@@ -66,6 +68,7 @@ class Intake:
         self._known: set[bytes] = set()
         self._ids: set[str] = set()
         self.num_read = self.num_used = self.num_duplicates = 0
+        self.num_nulls = self.num_with_nulls = 0
         self.left_out, self.outcomes, self.splits = Counter[str](), Counter[str](), Counter[str]()
         self.by_file, self.unread_reasons = Counter[str](), Counter[str]()
         self.unread: list[Unread] = []
@@ -118,6 +121,8 @@ class Intake:
             return None
         self.num_used += 1
         self.outcomes[grade] += 1
+        self.num_nulls += log.num_nulls
+        self.num_with_nulls += log.num_nulls > 0
         if split := trajectory.metadata.get("split"):
             self.splits[str(split)] += 1
         return Entry(log._replace(id=self._own_id(log.id, key)), (0, *accumulate(sizes)))

@@ -35,9 +35,7 @@ class PromptMeter:
 
     def problem(self, candidate: Candidate) -> str:
         """Why a state cannot be used: ``too_long``, or ``refused_by_template``; empty when it can."""
-        from jinja2.exceptions import TemplateError
-
-        from reasonry.training.pivotrl.states import present
+        from reasonry.training.pivotrl.states import present, template_errors
 
         shown = present(candidate, self._format)
         if getattr(self._tokenizer, "chat_template", None):
@@ -47,7 +45,7 @@ class PromptMeter:
                 text = str(
                     self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False, **offered)
                 )
-            except (TemplateError, TypeError, ValueError, KeyError, AttributeError):
+            except template_errors():
                 return "refused_by_template"
             adds_special = False
         else:  # a base model: the turns as plain paragraphs, as the sampler writes them

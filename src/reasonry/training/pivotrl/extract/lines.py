@@ -1,7 +1,8 @@
 """Rows of a log file, leniently by row and strictly within one: a row that is broken costs itself, not the file.
 
-    .jsonl   one JSON object a line; blank lines are nothing
-    .json    one document: an object, or a list of objects
+    .jsonl     one JSON object a line; blank lines are nothing
+    .json      one document: an object, or a list of objects
+    .parquet   and folders of Hugging Face's datasets, see `tables`
 
 Refused in a row is what could not be written down again unchanged: a key twice, NaN and infinities, half of a surrogate
 pair, nesting deeper than `core.jsonl` allows, and a line longer than it allows.
@@ -23,6 +24,7 @@ from reasonry.core.messages import Json
 from reasonry.errors import DataError
 from reasonry.training.pivotrl.extract.logs import Unread
 
+TABLE = ".parquet"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -30,20 +32,33 @@ class Row(NamedTuple):
     """A row of a file.
 
     Attributes:
-        place: ``file:line``, ``file[index]`` in a list, or the file.
+        place: ``file:line``, ``file[index]`` in a list or a table, or the file.
         value: Its columns.
+        num_nulls: Nulls left out of arguments of its calls, see `cells`.
     """
 
     place: str
     value: Json
+    num_nulls: int = 0
+
+
+def is_dataset(folder: Path) -> bool:
+    """Whether a folder is a data set, as ``Dataset.save_to_disk`` writes one."""
+    return (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()
 
 
 def rows(path: Path) -> Iterator[Row | Unread]:
-    """Rows of a file, one at a time; a file that ends in ``.json`` is one document, every other one has lines.
+    """Rows of a file, or of the folder of a data set, one at a time.
 
     Raises:
         DataError: The file cannot be opened or read.
+        MissingDependencyError: It is a table, and pyarrow is not installed.
     """
+    if path.suffix == TABLE or is_dataset(path):
+        from reasonry.training.pivotrl.extract import tables  # which needs this module
+
+        yield from tables.rows(path)
+        return
     try:
         with open(path, "rb") as file:
             yield from _document(path, file.read()) if path.suffix == ".json" else _lines(path, file)

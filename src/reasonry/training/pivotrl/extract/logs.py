@@ -25,6 +25,7 @@ class Log(NamedTuple):
         opaque: Messages whose content could not be carried over whole: index -> why, such as ``image``. States that
             hold one cannot be shown to a model. ``condensed``: what stands before it was not what the model saw.
         failed: Assistant messages whose calls failed, as far as the log says so: index -> how.
+        num_nulls: Nulls that were left out of arguments of calls, since a table gives all rows the same ones.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Log(NamedTuple):
     context_only: Mapping[int, str] = {}
     opaque: Mapping[int, str] = {}
     failed: Mapping[int, str] = {}
+    num_nulls: int = 0
 
 
 class Unread(NamedTuple):

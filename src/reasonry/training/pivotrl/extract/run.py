@@ -228,6 +228,11 @@ def _notes(intake: Intake, tally: _Tally, sources: Sources) -> list[str]:
     notes: list[str] = []
     if num := intake.splits["test"]:
         notes.append(f"{num} trajectories are of the split test: a model trained on them cannot be evaluated on it")
+    if intake.num_nulls:
+        notes.append(
+            f"{intake.num_nulls:,} nulls in arguments of calls were left out ({intake.num_with_nulls:,} trajectories): "
+            "a table gives all rows the same arguments, and a null that was written cannot be told from one filled in"
+        )
     if tally.num_without_schema:
         notes.append(
             f"{tally.num_without_schema} candidates call tools in their text without a schema: their state must "

@@ -44,9 +44,14 @@ def read_rows(path: Path, read: Callable[[Row, int], Log | Unread], *, reason: s
             yield row
             continue
         try:
-            yield read(row, number)
+            yield counted(read(row, number), row)
         except Broken as e:
             yield Unread(row.place, reason, str(e))
+
+
+def counted(log: Log | Unread, row: Row) -> Log | Unread:
+    """The log with the number of nulls that its row lost."""
+    return log._replace(num_nulls=row.num_nulls) if isinstance(log, Log) and row.num_nulls else log
 
 
 def an_object(value: Any, what: str) -> Json:

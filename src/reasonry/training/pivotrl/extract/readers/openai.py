@@ -26,7 +26,7 @@ from reasonry.core.messages import Json, Message, parse_trajectory
 from reasonry.errors import DataError
 from reasonry.training.pivotrl.extract.lines import Row, peek, rows
 from reasonry.training.pivotrl.extract.logs import Log, Unread
-from reasonry.training.pivotrl.extract.readers.fields import grade
+from reasonry.training.pivotrl.extract.readers.fields import counted, grade
 
 FORMAT = "openai"
 _SIDES = ("messages", "prompt", "completion")
@@ -66,7 +66,7 @@ def read(path: Path) -> Iterator[Log | Unread]:
             if read_row.id in ids:  # several samples of a task, without anything that tells them apart
                 read_row = read_row._replace(id=f"{read_row.id}/{_line(row.place, path)}")
             ids.add(read_row.id)
-        yield read_row
+        yield counted(read_row, row)
 
 
 def read_chat(row: Row, path: Path) -> Log | Unread:
@@ -97,7 +97,8 @@ def read_chat(row: Row, path: Path) -> Log | Unread:
 
 def _is_chat(row: Mapping[str, Any]) -> bool:
     is_chat = isinstance(row.get("messages"), list) or isinstance(row.get("prompt"), str | list)
-    return is_chat and not ("message_index" in row and "expected" in row)
+    is_state = "expected" in row and ("message_index" in row or "pivot_id" in row)  # candidates, and exports of them
+    return is_chat and not is_state and not ("reward_model" in row and "data_source" in row)
 
 
 def _line(place: str, path: Path) -> str:

@@ -30,6 +30,7 @@ from reasonry.training.pivotrl.extract.readers.fields import (
     a_list,
     an_object,
     chat_calls,
+    counted,
     maybe_object,
     named,
     objects,
@@ -68,7 +69,8 @@ def read(path: Path) -> Iterator[Log | Unread]:
             yield row
             continue
         try:
-            yield _trajectory(row, path.stem if row.place == str(path) else f"{path.stem}:{number}")
+            log = _trajectory(row, path.stem if row.place == str(path) else f"{path.stem}:{number}")
+            yield counted(log, row)
         except Broken as e:
             yield Unread(row.place, "no trajectory", str(e))
 

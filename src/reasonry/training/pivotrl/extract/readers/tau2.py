@@ -31,6 +31,7 @@ from reasonry.training.pivotrl.extract.readers.fields import (
     a_call,
     a_list,
     an_object,
+    counted,
     maybe_object,
     named,
     nested_tool,
@@ -60,7 +61,7 @@ def read(path: Path) -> Iterator[Log | Unread]:
             yield row
         elif _is_simulation(row.value):
             world = _world(sibling(path.parent.parent / "results.json"))
-            yield _or_unread(row.value, world, row.place, path.stem)
+            yield counted(_or_unread(row.value, world, row.place, path.stem), row)
         else:
             world = _world(row.value)
             simulations = row.value.get("simulations")
@@ -68,7 +69,8 @@ def read(path: Path) -> Iterator[Log | Unread]:
                 yield Unread(row.place, "no results", f"simulations is {type(simulations).__name__}, not a list")
                 continue
             for i, simulation in enumerate(cast("list[Any]", simulations)):
-                yield _or_unread(simulation, world, f"{row.place}: simulation {i}", f"{path.stem}/{i}")
+                one = _or_unread(simulation, world, f"{row.place}: simulation {i}", f"{path.stem}/{i}")
+                yield counted(one, row) if i == 0 else one  # the row lost them once
 
 
 def _is_simulation(row: Json) -> bool:
