@@ -23,9 +23,9 @@ class StepContext:
     Attributes:
         eligible_BL: Positions that may be revealed; all False in rows that are done.
         masked_BL: Positions that are masked, eligible or not.
-        confidence_BL: Probability of the token proposed for each position, float64.
-        entropy_BL: Entropy of the law of each position's token, nats, float64.
-        margin_BL: Probability of its likeliest token less that of the second, float64.
+        confidence_BL: Probability of the token proposed for each eligible position, float64; 0 elsewhere.
+        entropy_BL: Entropy of the law of each eligible position's token, nats, float64; 0 elsewhere.
+        margin_BL: Probability of its likeliest token less that of the second, float64; 0 elsewhere.
         uniform_BL: A number in [0, 1) for each position, drawn for this row and step alone, float64.
         step_B: Steps that each row has spent in its current block so far, int64.
         num_block_masks_B: Masks that the current block had when it was opened, int64.
