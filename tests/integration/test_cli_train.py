@@ -101,7 +101,10 @@ def test_a_verifier_that_refuses_the_demonstrations_trains_nothing(
     [
         (("--sampling.temperature", "0"), "temperature 0"),
         (("--refill",), "refill"),
-        (("--engine", "minimal", "--max-prompt-tok", "3"), "no pivot can be put before the model: prompt and action do not fit"),
+        (
+            ("--engine", "minimal", "--max-prompt-tok", "3"),
+            "no pivot can be put before the model: prompt and action",
+        ),
         (("--num-steps", "5", "--num-iterations", "2", "--engine", "minimal"), "5 steps"),
     ],
 )

@@ -87,7 +87,9 @@ def test_arguments_of_other_rows_leak_nowhere() -> None:
                 return Verdict(1.0, "match")
 
         reward = engine.reward_function(Sees(), tokenizer, {0})
-        assert reward(completion_ids=[[1, 0]], candidate=[row["candidate"]]) == [1.0]
+        assert reward(completion_ids=[[1, 0]], candidate=[row["candidate"]], in_reasoning=[row["in_reasoning"]]) == [
+            1.0
+        ]
         assert seen == [turn.candidate]
 
 
@@ -111,6 +113,7 @@ def test_rewards_are_of_tokens_and_may_be_missing(tiny_model: Path) -> None:
     found = reward(
         completion_ids=[broken, whole, cut],
         candidate=[dataset[0]["candidate"]] * 3,
+        in_reasoning=[False] * 3,
         completions=["", "", ""],
         log_metric=lambda name, value: logged.update({name: value}),
     )

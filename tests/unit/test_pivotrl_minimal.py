@@ -213,35 +213,20 @@ def test_two_turns_with_one_prompt_are_two_groups(tiny_model: Path, tmp_path: Pa
     assert first.actions != second.actions
 
 
-class Keeps:
-    """Remembers what it is asked."""
-
-    name, identity = "keeps", {}
-
-    def __init__(self) -> None:
-        self.action = Action("invalid")
-
-    def verify(self, candidate: Candidate, action: Action) -> Verdict:
-        self.action = action
-        return Verdict(1.0, "match")
-
-
 def test_a_call_that_cannot_be_read_is_never_text(tiny_model: Path) -> None:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
-    verifier, candidate = Keeps(), pivotrl_training.candidates()[0]
-    judge = Judge(verifier, tokenizer, end_ids={0})
+    candidate = pivotrl_training.candidates()[0]
+    judge = Judge(FirstByte(), tokenizer, end_ids={0})
     broken = tokenizer('<tool_call>\n{"name": "foo", "arguments": {"x": 3</tool_call>')["input_ids"]
-    judge.tokens(candidate, [*broken, 0])
-    assert verifier.action.kind == "invalid"
-    assert verifier.action.problem == "malformed"
-    judge.tokens(candidate, [*tokenizer("Hello.")["input_ids"], 0])
-    assert verifier.action == Action("message", content="Hello.")
-    judge.tokens(candidate, tokenizer("Hello.")["input_ids"])
-    assert verifier.action.is_truncated
-    judge.completion(candidate, Completion("x", 0, "Hello.", "stop", tokens=(1, 0)))
-    assert verifier.action == Action("message", content="Hello.")
+    action = judge.read_tokens(candidate, [*broken, 0])
+    assert (action.kind, action.problem) == ("invalid", "malformed")
+    hello = tokenizer("Hello.")["input_ids"]
+    assert judge.read_tokens(candidate, [*hello, 0]) == Action("message", content="Hello.")
+    assert judge.read_tokens(candidate, hello).is_truncated
+    completion = Completion("x", 0, "Hello.", "stop", tokens=(1, 0))
+    assert judge.read(candidate, completion) == Action("message", content="Hello.")
 
 
 def test_rewards_are_counted_by_group_and_by_category() -> None:

@@ -28,7 +28,6 @@ def llama(**changes: Any) -> Any:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     shape = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4, "num_key_value_heads": 2}
-    torch.manual_seed(0)
     return LlamaForCausalLM(LlamaConfig(vocab_size=50, num_hidden_layers=2, **shape, **changes)).eval()
 
 
@@ -83,7 +82,9 @@ def test_models_with_windows_read_each_row() -> None:
 
     shape = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4, "num_key_value_heads": 2}
     assert supports(MODEL)
-    assert not supports(MistralForCausalLM(MistralConfig(vocab_size=50, num_hidden_layers=1, sliding_window=4, **shape)))
+    assert not supports(
+        MistralForCausalLM(MistralConfig(vocab_size=50, num_hidden_layers=1, sliding_window=4, **shape))
+    )
 
 
 # ---------------------------------------------------------------- adapters
@@ -139,7 +140,7 @@ def test_peft_reads_what_was_saved(tiny_model: Path, tmp_path: Path) -> None:
     made.run()
     folder = tmp_path / "adapter"
     folder.mkdir()
-    save_adapter(made.model, made.config.lora, folder)
+    save_adapter(made.model, made.config.lora, folder, base=str(tiny_model))
     base = load_causal_lm(str(tiny_model), ModelConfig(dtype="float32", device="cpu")).model
     read = peft.PeftModel.from_pretrained(base, str(folder)).eval()
     ids = torch.arange(20)[None]
@@ -147,3 +148,7 @@ def test_peft_reads_what_was_saved(tiny_model: Path, tmp_path: Path) -> None:
         torch.testing.assert_close(read(ids).logits, made.model(ids).logits)
         with read.disable_adapter():
             assert not torch.allclose(read(ids).logits, made.model(ids).logits)
+        merged = load_causal_lm(str(folder), ModelConfig(dtype="float32", device="cpu"))
+        torch.testing.assert_close(merged.model(ids).logits, made.model(ids).logits, atol=1e-4, rtol=1e-4)
+    assert merged.name == str(folder)
+    assert merged.identity["adapter"]

@@ -100,7 +100,9 @@ SAME: dict[str, Any] = {
         ({"tool_format": "hermes"}, "tool_format"),
         ({"drawn": SamplingConfig(temperature=0.7, max_new_tokens=256)}, "temperature 1.0"),
         ({"drawn": SamplingConfig(temperature=1.0, top_k=5, max_new_tokens=256)}, "top_k 0"),
+        ({"drawn": SamplingConfig(temperature=1.0, top_p=0.9, max_new_tokens=256)}, "top_p 1.0"),
         ({"drawn": SamplingConfig(temperature=1.0, max_new_tokens=64)}, "up to 100 tokens"),
+        ({"policy": {**POLICY, "weights": "bb"}}, "weights aa -> bb"),
     ],
 )
 def test_what_differs_from_the_profile_is_told(change: dict[str, Any], words: str) -> None:

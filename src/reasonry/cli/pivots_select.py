@@ -24,9 +24,9 @@ def main(args: Sequence[str], out: Output) -> int:
         raise DataError(
             f"nothing is kept: {found.why_nothing}",
             place=str(found.profile.path),
-            remedy="Nothing was written."
-            if cfg.threshold == 1
-            else "A higher --threshold keeps more. Nothing was written.",
+            remedy="A higher --threshold keeps more. Nothing was written."
+            if cfg.threshold < 1 and choice.counts.num_mixed
+            else "Nothing was written.",
         )
     out.table(f"Kept by {cfg.method}, by turn", *terminal.kept_breakdown(choice.by_turn, "turn"))
     out.table("By demonstrated tool", *terminal.kept_breakdown(choice.by_tool, "tool"))

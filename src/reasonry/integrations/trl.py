@@ -4,7 +4,7 @@ TRL shows a prompt only the tools of the whole trainer, so every row is rendered
 that tokenizes to the chat template's tokens (see `rendering`). A row's candidate travels as one JSON string: Arrow
 would give the arguments of all rows' tools the same keys, and fill in nulls that the model would be shown.
 
-    dataset = training_dataset(turns.values())                 # columns prompt, pivot_id, candidate
+    dataset = training_dataset(turns.values())                 # columns prompt, pivot_id, candidate, in_reasoning
     trainer = make_trainer(loaded, config, reward_function(verifier, tokenizer, end_ids), dataset, ...)
     train(trainer)
 
@@ -26,7 +26,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,8 @@ from reasonry.errors import ConfigError, Interrupted
 from reasonry.training.pivotrl.config import TrainConfig
 from reasonry.training.pivotrl.records import Candidate, Verifier
 from reasonry.training.pivotrl.rows import candidate_from_row, candidate_to_row
-from reasonry.training.pivotrl.train.judging import Judge, Turn
+from reasonry.training.pivotrl.train.adapters import peft_config
+from reasonry.training.pivotrl.train.judging import Asked, Judge, Turn
 from reasonry.training.pivotrl.train.order import pivots_at
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def check_config(config: TrainConfig) -> None:
 
 
 def training_dataset(turns: Iterable[Turn]) -> Dataset:
-    """One row for each turn: the prompt as text, its id, and its candidate as JSON."""
+    """One row for each turn: the prompt as text and whether it opens reasoning, its id, and its candidate as JSON."""
     from datasets import Dataset
 
     rows = [
@@ -83,13 +84,16 @@ def training_dataset(turns: Iterable[Turn]) -> Dataset:
             "prompt": turn.text,
             "pivot_id": turn.candidate.id,
             "candidate": json.dumps(candidate_to_row(turn.candidate), ensure_ascii=False),
+            "in_reasoning": turn.in_reasoning,
         }
         for turn in turns
     ]
     return Dataset.from_list(rows)
 
 
-def reward_function(verifier: Verifier, tokenizer: Any, end_ids: Collection[int]) -> RewardFunction:
+def reward_function(
+    verifier: Verifier, tokenizer: Any, end_ids: Collection[int], *, num_at_once: int = 1
+) -> RewardFunction:
     """A reward function of `GRPOTrainer` that asks a verifier, by the tokens of the completions.
 
     A call that cannot be read is never text, a completion that was cut off is never right, and one without a verdict
@@ -99,8 +103,9 @@ def reward_function(verifier: Verifier, tokenizer: Any, end_ids: Collection[int]
         verifier: Gives the rewards.
         tokenizer: Of the policy.
         end_ids: Tokens that end a turn, see `core.sampling.hf.end_ids_of`.
+        num_at_once: Verdicts in flight, for a judge behind an endpoint.
     """
-    judge = Judge(verifier, tokenizer, end_ids=end_ids)
+    judge = Judge(verifier, tokenizer, end_ids=end_ids, num_at_once=num_at_once)
     seen: set[str] = set()
 
     @lru_cache(maxsize=4096)
@@ -111,10 +116,16 @@ def reward_function(verifier: Verifier, tokenizer: Any, end_ids: Collection[int]
         *,
         completion_ids: list[list[int]],
         candidate: list[str],
+        in_reasoning: list[bool],
         log_metric: Callable[[str, float], None] | None = None,
         **_: Any,
     ) -> list[float | None]:
-        verdicts = [judge.tokens(read(row), ids) for row, ids in zip(candidate, completion_ids, strict=True)]
+        def asked() -> Iterator[Asked[None]]:
+            for row, ids, opened in zip(candidate, completion_ids, in_reasoning, strict=True):
+                turn = read(row)
+                yield Asked(None, turn, judge.read_tokens(turn, ids, in_reasoning=opened))
+
+        verdicts = [verdict for _, verdict in judge.verdicts(asked())]
         counts = Counter(v.category for v in verdicts)
         seen.update(counts)
         for category in sorted(seen) if log_metric is not None else ():
@@ -174,10 +185,10 @@ def grpo_config(
         epsilon_high=how.clip_high,
         loss_type=how.kind,
         scale_rewards=how.scale,
-        temperature=config.sampling.temperature,
-        top_p=config.sampling.top_p,
-        top_k=config.sampling.top_k,
-        max_completion_length=config.sampling.max_new_tokens,
+        temperature=config.drawn.temperature,
+        top_p=config.drawn.top_p,
+        top_k=config.drawn.top_k,
+        max_completion_length=config.drawn.max_new_tokens,
         disable_dropout=True,
         shuffle_dataset=False,
         save_strategy="steps",
@@ -252,26 +263,10 @@ def make_trainer(
             ManifestCallback(metrics=folder / "metrics.jsonl"),
             _stop_callback(tick),
         ],
-        peft_config=lora_config(config),
+        peft_config=peft_config(config.lora) if config.lora.rank else None,
     )
     trainer.remove_callback(transformers.PrinterCallback)  # stdout is for what the user asked to have printed
     return trainer
-
-
-def lora_config(config: TrainConfig) -> Any | None:
-    """The settings of peft; None to train all weights."""
-    lora = config.lora
-    if lora.rank == 0:
-        return None
-    from peft import LoraConfig
-
-    return LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,  # pyright: ignore[reportArgumentType]
-        lora_dropout=lora.dropout,
-        target_modules=list(lora.targets) or "all-linear",
-        task_type="CAUSAL_LM",
-    )
 
 
 def train(trainer: GRPOTrainer) -> Continuation:

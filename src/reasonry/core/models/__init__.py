@@ -14,7 +14,7 @@ from reasonry.core.models.device import best_device, fast_dtype
 from reasonry.core.models.encoder import SentenceEncoder
 from reasonry.core.models.find import find_causal_lm, find_model, local_folder
 from reasonry.core.models.gguf import CACHE_FORMAT, cache_dir
-from reasonry.core.models.load import AutoClass, LoadedModel, content_hash, load_causal_lm, load_pretrained
+from reasonry.core.models.load import AutoClass, LoadedModel, adapted, content_hash, load_causal_lm, load_pretrained
 from reasonry.core.models.packaged import PACKAGED, PackagedModel, is_installed, packaged_path
 from reasonry.core.models.quiet import quiet_transformers
 from reasonry.core.models.safety import check_config
@@ -30,6 +30,7 @@ __all__ = [
     "ModelConfig",
     "PackagedModel",
     "SentenceEncoder",
+    "adapted",
     "best_device",
     "cache_dir",
     "check_config",

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from reasonry.core.models import gguf
+from reasonry.core.models.adapter import adapter_folder, base_of
 from reasonry.core.models.config import ModelConfig, trusts_code
 from reasonry.core.models.packaged import PACKAGED, check_causal_lm, packaged_path
 from reasonry.core.models.safety import check_folder
@@ -45,12 +46,14 @@ def find_model(name: str, model: ModelConfig | None = None) -> str:
 
 
 def find_causal_lm(name: str, model: ModelConfig | None = None) -> str:
-    """`find_model`, and refuse a packaged encoder.
+    """`find_model`, of its base model where ``name`` is an adapter; and refuse a packaged encoder.
 
     Raises:
         ConfigError: As `find_model`, or the model is an encoder.
     """
     check_causal_lm(name)
+    if (adapter := adapter_folder(name)) is not None:
+        return find_causal_lm(base_of(adapter), model)
     return find_model(name, model)
 
 

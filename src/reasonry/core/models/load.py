@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from reasonry.core import optional
+from reasonry.core.models.adapter import adapter_folder, base_of, merge
 from reasonry.core.models.config import ModelConfig
 from reasonry.core.models.device import best_device, device_error, torch_dtype
 from reasonry.core.models.find import find_model
@@ -115,7 +116,7 @@ def load_causal_lm(name: str, options: ModelConfig | None = None) -> LoadedModel
     """Load a causal language model and its tokenizer.
 
     Args:
-        name: Hub id, local folder or packaged alias.
+        name: Hub id, local folder, packaged alias, or a folder with an adapter, which is merged into its base model.
         options: Dtype, device, revision, trust.
 
     Raises:
@@ -123,12 +124,30 @@ def load_causal_lm(name: str, options: ModelConfig | None = None) -> LoadedModel
         ReasonryError: As `load_pretrained`.
     """
     check_causal_lm(name)
+    if (adapter := adapter_folder(name)) is not None:
+        return adapted(load_causal_lm(base_of(adapter), options), adapter, name=name)
     return load_pretrained(
         name,
         options,
         auto_class="AutoModelForCausalLM",
         if_incomplete="Is it a causal language model, and were all its files copied?",
     )
+
+
+def adapted(base: LoadedModel, adapter: Path, *, name: str = "") -> LoadedModel:
+    """The model with an adapter merged into its weights. ``base`` is used up.
+
+    Args:
+        base: The model that the adapter was trained on.
+        adapter: Its folder.
+        name: Of the result; that of the base when empty.
+
+    Raises:
+        MissingDependencyError: peft is not installed.
+        DataError: The adapter does not fit.
+    """
+    identity = {**base.identity, "adapter": content_hash(adapter)}
+    return LoadedModel(merge(base.model, adapter), base.tokenizer, name or base.name, identity)
 
 
 def content_hash(folder: Path) -> str:

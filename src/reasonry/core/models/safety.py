@@ -27,7 +27,7 @@ def check_folder(folder: Path, *, trust: bool) -> None:
         is_adapter = (folder / "adapter_config.json").is_file()
         remedy = "Give the folder that `save_pretrained` wrote."
         if is_adapter:
-            remedy = "It holds an adapter: merge it into its base model (PEFT's merge_and_unload) and save that."
+            remedy = "It holds an adapter, which only a causal language model takes here: merge it and save that."
         raise DataError("the model folder has no config.json", place=str(folder), remedy=remedy)
     check_configs(folder, trust=trust)
     files = {p.suffix for p in folder.iterdir()}

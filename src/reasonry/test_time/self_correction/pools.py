@@ -21,22 +21,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
 from reasonry.core import optional
 from reasonry.core.config import Config, from_dict, read_toml
-from reasonry.core.models import LoadedModel, ModelConfig, content_hash, load_causal_lm
+from reasonry.core.models import LoadedModel, ModelConfig, adapted, load_causal_lm
 from reasonry.core.sampling import make_sampler
 from reasonry.core.sampling.base import Sampler
 from reasonry.core.sampling.config import EndpointConfig, SamplingConfig, ScriptedConfig
 from reasonry.core.task import Problem
 from reasonry.errors import ConfigError, UnsafeArtifactError, nearest
 from reasonry.test_time.self_correction.experts import Expert, prompted
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 
 class ExpertConfig(Config):
@@ -198,18 +195,3 @@ def _check_adapter(expert: str, adapter: str, *, is_local: bool) -> None:
             place=place,
             remedy="Save it again with safetensors: pickled weights are not loaded.",
         )
-
-
-def adapted(base: LoadedModel, adapter: Path) -> LoadedModel:
-    """The model with a LoRA adapter merged into its weights. ``base`` is used up.
-
-    Raises:
-        MissingDependencyError: peft is not installed.
-    """
-    optional.need("peft", extra="train", why="to load a LoRA adapter")
-    import importlib
-
-    peft: Any = importlib.import_module("peft")
-    merged: PreTrainedModel = peft.PeftModel.from_pretrained(base.model, str(adapter)).merge_and_unload().eval()
-    identity = {**base.identity, "adapter": content_hash(adapter)}
-    return LoadedModel(merged, base.tokenizer, base.name, identity)

@@ -57,6 +57,7 @@ class Chosen:
         file: The candidates.
         profile: The profile that chose.
         fate_N: What became of each profile (`choice.FATES`).
+        fresh: The second profile, which told what the pivots are worth; None without one.
     """
 
     config: SelectConfig
@@ -67,6 +68,7 @@ class Chosen:
     file: CandidateFile
     profile: ProfileTable
     fate_N: NDArray[np.int8]
+    fresh: ProfileTable | None = None
 
     @property
     def why_nothing(self) -> str:
@@ -80,6 +82,7 @@ class Chosen:
             "candidates": {"sha256": self.file.sha256, "num": len(self.file.heads)},
             "pivots": {"sha256": self.sha256, "num": self.choice.counts.num_kept},
             "profile": _elsewhere(self.profile, self.folder),
+            "fresh": _described(self.fresh, self.folder) if self.fresh else None,
             "settings": self.config.model_dump(mode="json", exclude={"folder", "out", "profile", "fresh"}),
             **self.choice.to_json(),
         }
@@ -138,7 +141,7 @@ def choose_pivots(config: SelectConfig, *, say: Say = lambda line: None) -> Chos
     )
     for note in choice.notes:
         say(f"note: {note}")
-    found = Chosen(config, folder, None, "", choice, file, profile, fate_N)
+    found = Chosen(config, folder, None, "", choice, file, profile, fate_N, fresh)
     return found if found.why_nothing else _written(found, chosen.mask_N, target)
 
 
@@ -231,8 +234,10 @@ def _notes(
         if view.method == "fresh" and view.scope == "kept" and view.num < counts.num_kept:
             yield f"the fresh profile covers {view.num:,} of {counts.num_kept:,} pivots with enough verdicts"
     if value.fit and (value.fit.is_at_edge or value.fit.total_variation > BAD_FIT):
+        off = f"off by {value.fit.total_variation:.2f}"
+        why = "all of them are alike, or never or always right" if value.fit.is_at_edge else off
         yield (
-            f"the pass rates are not spread as a Beta distribution (off by {value.fit.total_variation:.2f}): "
+            f"the pass rates are not spread as a Beta distribution ({why}): "
             "the shrunk share is a guess; profile again with another --seed, and give it as --fresh"
         )
 
@@ -276,3 +281,17 @@ def _elsewhere(profile: ProfileTable, folder: Path) -> str | None:
     """Where the profile is; None for where training looks for it anyhow, so that a folder can be moved."""
     there = profile.folder.resolve()
     return None if there == profile_folder(folder).resolve() else str(there)
+
+
+def _described(profile: ProfileTable, folder: Path) -> dict[str, Any]:
+    """A profile in a file that may be moved with its folder: where it is, seen from there, and what is in it."""
+    where, root = profile.folder.resolve(), folder.resolve()
+    with open(profile.path, "rb") as f:
+        sha256 = hashlib.file_digest(f, "sha256").hexdigest()
+    return {
+        "folder": where.relative_to(root).as_posix() if where.is_relative_to(root) else str(where),
+        "sha256": sha256,
+        "num": len(profile.candidate_N),
+        "k": profile.k,
+        "seeds": list(profile.seeds),
+    }

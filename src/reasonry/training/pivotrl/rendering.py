@@ -13,12 +13,14 @@ other tokens than were sampled from when the turns were profiled would go unnoti
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from reasonry.core.messages import Message, to_openai
 from reasonry.errors import ConfigError, DataError
-from reasonry.training.pivotrl.states import Presented
+from reasonry.training.pivotrl.states import Presented, ends_in_reasoning, template_errors
+
+_TAIL_TOK = 32  # "<think>" and a line's end are as many characters at most, and so as many tokens
 
 
 class Rendered(NamedTuple):
@@ -73,11 +75,9 @@ def prompt_text(tokenizer: Any, presented: Presented, *, place: str = "") -> str
     """
     if not getattr(tokenizer, "chat_template", None):
         return "\n\n".join(m.content for m in presented.messages) + "\n"
-    from jinja2.exceptions import TemplateError
-
     try:
         return str(_templated(tokenizer, presented, tokenize=False))
-    except TemplateError as e:
+    except template_errors() as e:
         raise DataError(
             f"the chat template refuses the conversation: {e}",
             place=place,
@@ -95,6 +95,11 @@ def prompt_ids(tokenizer: Any, presented: Presented, *, place: str = "") -> tupl
     if not getattr(tokenizer, "chat_template", None):
         return tuple(tokenizer(text)["input_ids"])
     return tuple(_templated(tokenizer, presented, tokenize=True)["input_ids"])
+
+
+def opens_reasoning(tokenizer: Any, ids: Sequence[int]) -> bool:
+    """Whether a prompt ends by opening the model's reasoning; told by its last tokens."""
+    return ends_in_reasoning(str(tokenizer.decode(list(ids[-_TAIL_TOK:]))))
 
 
 def _templated(tokenizer: Any, presented: Presented, *, tokenize: bool) -> Any:

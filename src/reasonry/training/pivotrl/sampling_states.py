@@ -16,7 +16,7 @@ from reasonry.training.pivotrl.profile_plan import Cell, chunks
 from reasonry.training.pivotrl.reading import Reader
 from reasonry.training.pivotrl.records import Action, Candidate, Verdict, Verifier
 from reasonry.training.pivotrl.sample_rows import LEFT_OUT, Kept, Key, left_out_row, sample_row
-from reasonry.training.pivotrl.states import Format, Presented, ends_in_reasoning, present
+from reasonry.training.pivotrl.states import Format, Presented, ends_in_reasoning, present, template_errors
 from reasonry.training.pivotrl.verifying import verdicts
 
 _STATES_AT_ONCE = 256
@@ -133,13 +133,11 @@ class Sampling:
         """The prompt, where a tokenizer can tell it, and why the state cannot be sampled."""
         if tokenizer is None:
             return "", ""
-        from jinja2.exceptions import TemplateError
-
         offered: dict[str, Any] = {"tools": list(shown.tools)} if shown.tools else {}
         turns = [to_openai(m, parsed=True) for m in shown.messages]
         try:
             prompt = str(tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False, **offered))
-        except TemplateError as e:
+        except template_errors() as e:
             return "", f"the chat template refuses it: {e}"
         most = self._config.max_prompt_tok
         if most and len(tokenizer(prompt, add_special_tokens=False)["input_ids"]) > most:

@@ -96,8 +96,6 @@ def template_renders_tools(tokenizer: Any) -> bool:
     """
     if not getattr(tokenizer, "chat_template", None):
         return False
-    from jinja2.exceptions import TemplateError
-
     tool: Json = {
         "type": "function",
         "function": {
@@ -113,9 +111,20 @@ def template_renders_tools(tokenizer: Any) -> bool:
     try:
         offered = _written(tokenizer, (asked,), (tool,))
         history = _written(tokenizer, (asked, called, answered), ())
-    except (TemplateError, TypeError, ValueError, KeyError, AttributeError):
+    except template_errors():
         return False
     return _PROBE in offered and _PROBE_VALUE in history and answered.content in history
+
+
+def template_errors() -> tuple[type[Exception], ...]:
+    """What a chat template raises on a conversation that it cannot write down.
+
+    Besides its own refusals these are Python's: a history that holds a call with broken arguments, as the model wrote
+    them, is a TypeError to a template that goes through the arguments one by one.
+    """
+    from jinja2.exceptions import TemplateError
+
+    return TemplateError, TypeError, ValueError, KeyError, AttributeError
 
 
 def ends_in_reasoning(prompt: str) -> bool:

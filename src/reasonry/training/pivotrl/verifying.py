@@ -82,6 +82,11 @@ def open_judge(config: VerifierConfig, *, cache: Path | None = None) -> Sampler 
     return LazySampler(make)
 
 
+def num_verdicts_at_once(config: VerifierConfig) -> int:
+    """How many verdicts are worth having in flight: as many as a judge behind an endpoint is asked for at once."""
+    return config.judge_endpoint.concurrency if config.judge and config.judge_endpoint.base_url else 1
+
+
 def _read_classes(path: Path) -> ToolClasses:
     if path.suffix != ".json":
         return ToolClasses.read(path)

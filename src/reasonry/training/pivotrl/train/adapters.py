@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from reasonry.core import optional, seeds
+from reasonry.core.models.adapter import WEIGHTS, portable_name
 from reasonry.training.pivotrl.config import LoraConfig
 
 _NAME = "default"
@@ -52,7 +53,6 @@ def add_adapters(model: Any, lora: LoraConfig, *, seed: int) -> None:
     settings = peft_config(lora)
     import peft
 
-    settings.base_model_name_or_path = model.config.name_or_path
     model.requires_grad_(False)
     peft.inject_adapter_in_model(settings, model, _NAME)
     with torch.no_grad():
@@ -82,12 +82,19 @@ def without_adapters(model: Any) -> Iterator[None]:
             layer.enable_adapters(enabled=True)
 
 
-def save_adapter(model: Any, lora: LoraConfig, folder: Path) -> None:
-    """Write the adapters: ``adapter_config.json`` and ``adapter_model.safetensors``."""
+def save_adapter(model: Any, lora: LoraConfig, folder: Path, *, base: str) -> None:
+    """Write the adapters: ``adapter_config.json`` and ``adapter_model.safetensors``.
+
+    Args:
+        model: With adapters.
+        lora: Their settings.
+        folder: Exists.
+        base: How the folder names the model that they were trained on.
+    """
     from safetensors.torch import save_file
 
     settings = peft_config(lora)
-    settings.base_model_name_or_path = model.config.name_or_path
+    settings.base_model_name_or_path = portable_name(base)
     settings.inference_mode = True
     settings.target_modules = sorted(_adapted(model))
     settings.save_pretrained(str(folder))
@@ -95,7 +102,7 @@ def save_adapter(model: Any, lora: LoraConfig, folder: Path) -> None:
         _PREFIX + name.replace(f".{_NAME}", ""): weight.detach().cpu().contiguous()
         for name, weight in _adapter_weights(model).items()
     }
-    save_file(tensors, str(folder / "adapter_model.safetensors"), metadata={"format": "pt"})
+    save_file(tensors, str(folder / WEIGHTS), metadata={"format": "pt"})
 
 
 def _adapter_weights(model: Any) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import warnings
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 from reasonry.core import atomic
 from reasonry.core.models import LoadedModel, quiet_transformers
+from reasonry.core.models.adapter import CONFIG, portable_name
 from reasonry.core.run import Run
 from reasonry.core.work import Say, working
 from reasonry.errors import Interrupted
@@ -35,6 +37,7 @@ class Task(NamedTuple):
         pivots: Ids that training begins with.
         tool_format: How states are put before the model.
         folder: Run directory.
+        num_at_once: Verdicts in flight, for a judge behind an endpoint.
     """
 
     config: TrainConfig
@@ -44,13 +47,14 @@ class Task(NamedTuple):
     pivots: tuple[str, ...]
     tool_format: Format
     folder: Path
+    num_at_once: int = 1
 
 
 def learning_rate_of(config: TrainConfig) -> float:
     """As given, or 1e-6 for all weights and 1e-5 for adapters (RECONSTRUCTED for adapters)."""
     if config.learning_rate is not None:
         return config.learning_rate
-    return _LORA_RATE if config.engine == "trl" and config.lora.rank else _FULL_RATE
+    return _LORA_RATE if config.lora.rank else _FULL_RATE
 
 
 def run_engine(task: Task, run: Run | None, *, say: Say) -> Path:
@@ -71,6 +75,7 @@ def run_engine(task: Task, run: Run | None, *, say: Say) -> Path:
 
 
 def _minimal(task: Task, run: Run | None, say: Say) -> Path:
+    from reasonry.training.pivotrl.train.adapters import save_adapter
     from reasonry.training.pivotrl.train.minimal import MinimalTrainer
 
     assert run is not None
@@ -84,6 +89,7 @@ def _minimal(task: Task, run: Run | None, say: Say) -> Path:
         tool_format=task.tool_format,
         learning_rate=learning_rate_of(config),
         folder=folder,
+        num_at_once=task.num_at_once,
         say=say,
     )
     samplers, done = [trainer.rollouts.sampler], trainer.state.step
@@ -99,10 +105,14 @@ def _minimal(task: Task, run: Run | None, say: Say) -> Path:
         except Interrupted:
             trainer.stop()
             raise
-    with _saving(folder / "model") as target, quiet_transformers():
-        loaded.model.save_pretrained(target)
+    name = "adapter" if config.lora.rank else "model"
+    with _saving(folder / name) as target, quiet_transformers():
+        if config.lora.rank:
+            save_adapter(loaded.model, config.lora, target, base=loaded.name)
+        else:
+            loaded.model.save_pretrained(target)
         loaded.tokenizer.save_pretrained(target)
-    return folder / "model"
+    return folder / name
 
 
 def _with_trl(task: Task, run: Run | None, say: Say) -> Path:
@@ -110,7 +120,8 @@ def _with_trl(task: Task, run: Run | None, say: Say) -> Path:
     from reasonry.integrations import trl
 
     config, loaded, folder = task.config, task.loaded, task.folder
-    reward = trl.reward_function(task.verifier, loaded.tokenizer, end_ids_of(loaded))
+    ends = end_ids_of(loaded)
+    reward = trl.reward_function(task.verifier, loaded.tokenizer, ends, num_at_once=task.num_at_once)
     dataset = trl.training_dataset(task.turns[id] for id in task.pivots)
     name = "adapter" if config.lora.rank else "model"
     with contextlib.ExitStack() as stack:
@@ -134,7 +145,16 @@ def _with_trl(task: Task, run: Run | None, say: Say) -> Path:
         with _saving(folder / name) as target:
             trainer.save_model(str(target))
             (target / "training_args.bin").unlink(missing_ok=True)  # a pickle, which nothing here reads
+            if config.lora.rank:
+                _name_base(target, loaded.name)
     return folder / name
+
+
+def _name_base(adapter: Path, name: str) -> None:
+    """Let the adapter name its base as the user did: peft wrote where this machine keeps it."""
+    path = adapter / CONFIG
+    settings = json.loads(path.read_text("utf-8"))
+    atomic.write_json(path, {**settings, "base_model_name_or_path": portable_name(name)})
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from reasonry.core.messages import Json
 from reasonry.core.run import read_json
 from reasonry.core.sampling.config import SamplingConfig
 from reasonry.errors import ConfigError, DataError
-from reasonry.training.pivotrl.config import ProfileConfig, TrainConfig, VerifierConfig
+from reasonry.training.pivotrl.config import AS_PROFILED, ProfileConfig, TrainConfig, VerifierConfig
 from reasonry.training.pivotrl.made_with import MADE_WITH
 from reasonry.training.pivotrl.profiling import profile_folder
 from reasonry.training.pivotrl.records import Candidate
@@ -42,6 +42,7 @@ class ProfileUsed:
         tool_format: How tools got into the prompt.
         num_samples: Actions sampled, over all states.
         longest_tok: Longest action of a pivot, tokens.
+        num_truncated: Actions of pivots that were cut off.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class ProfileUsed:
     tool_format: str
     num_samples: int
     longest_tok: int
+    num_truncated: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,12 +116,13 @@ def _profile_used(pivots: Path, ids: set[str]) -> ProfileUsed | None:
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         raise DataError(f"the profile's config cannot be read: {e}", place=str(folder / "config.toml")) from e
     settings = configs.from_dict(ProfileConfig, stored, place=str(folder / "config.toml"))
-    num, longest = 0, 0
+    num, longest, truncated = 0, 0, 0
     if (folder / PROFILE).is_file():
         for profile in read_profiles(folder / PROFILE):
             num += len(profile.rewards)
             if profile.candidate_id in ids:
                 longest = max(longest, *profile.num_completion_tok, 0)
+                truncated += profile.num_truncated
     return ProfileUsed(
         folder=folder,
         config=settings,
@@ -128,7 +131,17 @@ def _profile_used(pivots: Path, ids: set[str]) -> ProfileUsed | None:
         tool_format=str(made.get("tool_format") or ""),
         num_samples=num,
         longest_tok=longest,
+        num_truncated=truncated,
     )
+
+
+def as_profiled(config: TrainConfig, profile: ProfileUsed | None) -> TrainConfig:
+    """The config with actions drawn as for the profile, where it does not say how.
+
+    Strings that end an answer are not taken over: training has no place for them, and `disagreements` tells.
+    """
+    usual = profile.config.sampling if profile else AS_PROFILED
+    return config.with_(sampling=config.sampling.over(usual).model_dump())
 
 
 def disagreements(
@@ -157,6 +170,10 @@ def disagreements(
         was, now = getattr(before, name), getattr(drawn, name)
         if was != now:
             found.append(f"the pivots were profiled at {name} {was}, training draws at {now}")
+    if before.stop:
+        found.append(
+            f"the profile cut answers off at any of {list(before.stop)}, training at the model's own end alone"
+        )
     if profile.verifier and profile.verifier != dict(verifier):
         keys = ", ".join(_differing(profile.verifier, verifier))
         found.append(f"the pivots were judged by another verifier (differs in {keys})")
@@ -166,6 +183,11 @@ def disagreements(
         found.append(
             f"actions of the profile had up to {profile.longest_tok} tokens, training cuts them off at "
             f"{drawn.max_new_tokens}: raise --sampling.max-new-tokens"
+        )
+    if profile.num_truncated and drawn.max_new_tokens > before.max_new_tokens:
+        found.append(
+            f"the profile cut {profile.num_truncated} actions of pivots off at {before.max_new_tokens} tokens, "
+            f"training lets them go on to {drawn.max_new_tokens}"
         )
     return found
 

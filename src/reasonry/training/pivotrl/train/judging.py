@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 from reasonry.core.sampling.base import Completion
 from reasonry.training.pivotrl.moments import VARIANCE_TOL
 from reasonry.training.pivotrl.reading import Reader
-from reasonry.training.pivotrl.records import Candidate, Verdict, Verifier
+from reasonry.training.pivotrl.records import Action, Candidate, Verdict, Verifier
+from reasonry.training.pivotrl.verifying import verdicts
+
+Sample = TypeVar("Sample")
 
 
 class Turn(NamedTuple):
@@ -22,11 +25,27 @@ class Turn(NamedTuple):
         candidate: The state and what was demonstrated.
         prompt_ids: The state's tokens.
         text: The prompt as text, for engines that tokenize by themselves; empty for others.
+        in_reasoning: The prompt opens the model's reasoning, as some templates do.
     """
 
     candidate: Candidate
     prompt_ids: tuple[int, ...]
     text: str = ""
+    in_reasoning: bool = False
+
+
+class Asked(NamedTuple, Generic[Sample]):
+    """What a verdict is wanted on.
+
+    Attributes:
+        sample: Whatever the action was read from.
+        candidate: The turn it was sampled at.
+        action: It.
+    """
+
+    sample: Sample
+    candidate: Candidate
+    action: Action
 
 
 class Judge:
@@ -35,23 +54,38 @@ class Judge:
     Args:
         verifier: Gives the rewards.
         tokenizer: Of the policy.
-        end_ids: Tokens that end a turn, for `tokens`.
+        end_ids: Tokens that end a turn, for `read_tokens`.
+        num_at_once: Verdicts in flight, for a judge behind an endpoint.
     """
 
-    def __init__(self, verifier: Verifier, tokenizer: Any, *, end_ids: Collection[int] = ()) -> None:
+    def __init__(
+        self, verifier: Verifier, tokenizer: Any, *, end_ids: Collection[int] = (), num_at_once: int = 1
+    ) -> None:
         self._verifier, self._tokenizer, self._end_ids = verifier, tokenizer, frozenset(end_ids)
-        self._reader = Reader(tokenizer)
+        self._reader, self._num_at_once = Reader(tokenizer), num_at_once
 
-    def completion(self, candidate: Candidate, completion: Completion) -> Verdict:
-        """The verdict on a sampler's completion."""
-        return self._verifier.verify(candidate, self._reader.read(completion, tools=candidate.tools))
+    def read(self, candidate: Candidate, completion: Completion, *, in_reasoning: bool = False) -> Action:
+        """The action that a sampler's completion is.
 
-    def tokens(self, candidate: Candidate, tokens: Sequence[int]) -> Verdict:
-        """The verdict on sampled tokens, the prompt's left out; without an end token at their end they were cut off."""
+        Args:
+            candidate: The turn.
+            completion: What was sampled.
+            in_reasoning: The prompt opens the model's reasoning: a reply that does not end it is no message.
+        """
+        return self._reader.read(completion, tools=candidate.tools, in_reasoning=in_reasoning)
+
+    def read_tokens(self, candidate: Candidate, tokens: Sequence[int], *, in_reasoning: bool = False) -> Action:
+        """The action of sampled tokens, the prompt's left out; without an end token at their end they were cut off."""
         is_whole = bool(tokens) and tokens[-1] in self._end_ids
         text = str(self._tokenizer.decode(list(tokens[:-1] if is_whole else tokens), skip_special_tokens=True))
         finish = "stop" if is_whole else "length"
-        return self.completion(candidate, Completion(candidate.id, 0, text, finish, tokens=tuple(tokens)))
+        completion = Completion(candidate.id, 0, text, finish, tokens=tuple(tokens))
+        return self.read(candidate, completion, in_reasoning=in_reasoning)
+
+    def verdicts(self, asked: Iterable[Asked[Sample]]) -> Iterator[tuple[Sample, Verdict]]:
+        """What was sampled with the verdicts on it, in order; they are asked for as the samples arrive."""
+        found = verdicts(asked, lambda a: self._verifier.verify(a.candidate, a.action), num_at_once=self._num_at_once)
+        return ((a.sample, verdict) for a, verdict in found)
 
 
 def is_useless(rewards: Sequence[float | None]) -> bool:

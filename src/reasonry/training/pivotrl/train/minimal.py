@@ -1,4 +1,4 @@
-"""Single-turn GRPO in one readable loop, for models that fit one device with their optimizer and a frozen copy.
+"""Single-turn GRPO in one readable loop, for models that fit one device.
 
     repeat     take B pivots, sample G actions of each with the weights as they are, judge them
                advantages within each pivot's group; with refill, groups without a signal are replaced
@@ -6,12 +6,17 @@
     now and then, when the pivots are exhausted, all candidates are profiled with the policy as it is and the pivots
                are selected anew; the reference of the KL term stays the policy that training started from
 
-Dropout is off. A checkpoint holds weights, optimizer, position and counters; samples, order and batches are functions
-of the seed and of that position. So a run that was killed and goes on ends with the same bytes in float32 on a CPU.
+The prompt of a group is read once, for sampling and for the gradient. The reference is a frozen copy, or the model
+with its adapters switched off.
+
+Dropout is off. A checkpoint holds the trained weights, optimizer, position and counters; samples, order and batches
+are functions of the seed and of that position. So a run that was killed and goes on ends with the same bytes in
+float32 on a CPU.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -29,12 +34,14 @@ from reasonry.training.pivotrl.moments import moments_of
 from reasonry.training.pivotrl.records import Profile, Verifier
 from reasonry.training.pivotrl.selection import select
 from reasonry.training.pivotrl.states import Format
+from reasonry.training.pivotrl.train.adapters import add_adapters, without_adapters
+from reasonry.training.pivotrl.train.batches import logps_of, micro_batches
 from reasonry.training.pivotrl.train.inputs import check_steps
 from reasonry.training.pivotrl.train.judging import Turn, reward_metrics
 from reasonry.training.pivotrl.train.loss import Divisors, policy_loss
 from reasonry.training.pivotrl.train.order import is_exhausted, pivots_at
+from reasonry.training.pivotrl.train.packing import supports
 from reasonry.training.pivotrl.train.rollouts import Group, Rollouts
-from reasonry.training.pivotrl.train.tokens import action_logps, pad
 
 CHECKPOINTS, METRICS = "checkpoints", "metrics.jsonl"
 
@@ -80,6 +87,7 @@ class MinimalTrainer:
         tool_format: How states are put before the model.
         learning_rate: Resolved.
         folder: Run directory.
+        num_at_once: Verdicts in flight, for a judge behind an endpoint.
         say: Told what a user should know.
     """
 
@@ -94,14 +102,20 @@ class MinimalTrainer:
         tool_format: Format,
         learning_rate: float,
         folder: Path,
+        num_at_once: int = 1,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         check_steps(config)
         self.config, self.turns, self.folder, self._say = config, dict(turns), folder, say
         self.model: Any = loaded.model.eval()  # dropout would part the policy that samples from the one that learns
-        self.model.requires_grad_(True)
-        self.reference: Any = copy.deepcopy(self.model).requires_grad_(False)
-        self.rollouts = Rollouts(loaded, config, verifier, tool_format=tool_format)
+        self.reference: Any = None
+        if config.lora.rank:
+            add_adapters(self.model, config.lora, seed=config.seed)
+        else:
+            self.model.requires_grad_(True)
+            self.reference = copy.deepcopy(self.model).requires_grad_(False)
+        self._is_packed = supports(self.model)
+        self.rollouts = Rollouts(loaded, config, verifier, tool_format=tool_format, num_at_once=num_at_once)
         self._weights = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(self._weights, lr=learning_rate, weight_decay=config.weight_decay)
         self.state = Progress(pivots=list(pivots))
@@ -219,18 +233,20 @@ class MinimalTrainer:
 
     def _steps(self, groups: Sequence[Group], advantage: Sequence[float]) -> dict[str, float]:
         config = self.config
-        rows = [(g.turn.prompt_ids, action) for g in groups for action in g.actions]
-        num_tok = sum(len(action) for _, action in rows)
-        divisors = Divisors(num_tok, len(rows), config.sampling.max_new_tokens)
-        device, temperature = self.model.device, config.sampling.temperature
-        size = config.micro_batch
-        batches = [pad(*zip(*rows[i : i + size], strict=True), device=device) for i in range(0, len(rows), size)]
-        advantages = torch.tensor(advantage, dtype=torch.float32, device=device).split(size)
+        num_tok = sum(g.num_tok for g in groups)
+        divisors = Divisors(num_tok, len(advantage), config.drawn.max_new_tokens)
+        device, temperature = self.model.device, config.drawn.temperature
+        shared = [(g.turn.prompt_ids, g.actions) for g in groups]
+        batches = micro_batches(shared, size=config.micro_batch, packed=self._is_packed, device=device)
+        sizes = [len(batch.mask_BC) for batch in batches]
+        advantages = torch.tensor(advantage, dtype=torch.float32, device=device).split(sizes)
         with torch.no_grad():
-            references = [action_logps(self.reference, b, temperature=temperature) for b in batches]
+            with contextlib.nullcontext() if self.reference is not None else without_adapters(self.model):
+                start = self.model if self.reference is None else self.reference
+                references = [logps_of(start, b, temperature=temperature) for b in batches]
             # With one step on each sample the policy that sampled is the one that learns.
             olds = (
-                [action_logps(self.model, b, temperature=temperature) for b in batches]
+                [logps_of(self.model, b, temperature=temperature) for b in batches]
                 if config.num_iterations > 1
                 else None
             )
@@ -239,7 +255,7 @@ class MinimalTrainer:
         for _ in range(config.num_iterations):
             self.optimizer.zero_grad(set_to_none=True)
             for i, (batch, reference, advantage_B) in enumerate(zip(batches, references, advantages, strict=True)):
-                logp = action_logps(self.model, batch, temperature=temperature)
+                logp = logps_of(self.model, batch, temperature=temperature)
                 part = policy_loss(
                     logp,
                     logp.detach() if olds is None else olds[i],
@@ -272,16 +288,26 @@ class MinimalTrainer:
             self.folder / CHECKPOINTS,
             self.state.step,
             tensors={
-                "model": self.model.state_dict(),
+                "model": self._trained(),
                 "optimizer": {f"{i}.{name}": value for i, s in moments.items() for name, value in s.items()},
             },
             state=asdict(self.state),
         )
 
+    def _trained(self) -> dict[str, torch.Tensor]:
+        """What training changes: all weights, or the adapters."""
+        if not self.config.lora.rank:
+            return self.model.state_dict()
+        return {name: weight.detach() for name, weight in self.model.named_parameters() if weight.requires_grad}
+
+    def _set_trained(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        found = self.model.load_state_dict(dict(tensors), strict=not self.config.lora.rank)
+        assert not found.unexpected_keys, found.unexpected_keys
+
     def _resume(self) -> None:
         found = checkpoint.newest(self.folder / CHECKPOINTS, warn=lambda rejection: self._say(str(rejection)))
         if found is not None:
-            self.model.load_state_dict(found.load_tensors("model", "torch"))
+            self._set_trained(found.load_tensors("model", "torch"))
             moments: dict[int, dict[str, Any]] = {}
             for key, value in found.load_tensors("optimizer", "torch").items():
                 index, _, name = key.partition(".")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from reasonry.core.models import LoadedModel
-from reasonry.core.sampling import Request
+from reasonry.core.sampling import Completion, Request
 from reasonry.core.sampling.hf import HFSampler
 from reasonry.training.pivotrl.config import TrainConfig
 from reasonry.training.pivotrl.records import Verdict, Verifier
 from reasonry.training.pivotrl.states import Format, present
-from reasonry.training.pivotrl.train.judging import Judge, Turn, is_useless
+from reasonry.training.pivotrl.train.judging import Asked, Judge, Turn, is_useless
 
 
 class Group(NamedTuple):
@@ -51,12 +51,21 @@ class Rollouts:
         config: Sampling, seed, sizes.
         verifier: Judges.
         tool_format: How states are put before the model.
+        num_at_once: Verdicts in flight, for a judge behind an endpoint.
     """
 
-    def __init__(self, loaded: LoadedModel, config: TrainConfig, verifier: Verifier, *, tool_format: Format) -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        config: TrainConfig,
+        verifier: Verifier,
+        *,
+        tool_format: Format,
+        num_at_once: int = 1,
+    ) -> None:
         rows = max(32, config.group_size, config.micro_batch)
-        self.sampler = HFSampler(loaded, config.sampling, seed=config.seed, batch_size=rows)
-        self._judge = Judge(verifier, loaded.tokenizer)
+        self.sampler = HFSampler(loaded, config.drawn, seed=config.seed, batch_size=rows)
+        self._judge = Judge(verifier, loaded.tokenizer, num_at_once=num_at_once)
         self._tool_format: Format = tool_format
 
     def sample(self, turns: Sequence[Turn], names: Sequence[str], num: int) -> list[Group]:
@@ -74,7 +83,14 @@ class Rollouts:
         turn_of = dict(zip(names, turns, strict=True))
         actions: dict[str, list[tuple[int, ...]]] = {name: [] for name in names}
         verdicts: dict[str, list[Verdict]] = {name: [] for name in names}
-        for drawn in self.sampler.sample(requests):
+
+        def asked() -> Iterator[Asked[Completion]]:
+            for drawn in self.sampler.sample(requests):
+                turn = turn_of[drawn.id]
+                action = self._judge.read(turn.candidate, drawn, in_reasoning=turn.in_reasoning)
+                yield Asked(drawn, turn.candidate, action)
+
+        for drawn, verdict in self._judge.verdicts(asked()):
             actions[drawn.id].append(drawn.tokens)
-            verdicts[drawn.id].append(self._judge.completion(turn_of[drawn.id].candidate, drawn))
+            verdicts[drawn.id].append(verdict)
         return [Group(turn_of[name], tuple(actions[name]), tuple(verdicts[name])) for name in names]

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,11 +35,12 @@ from reasonry.training.pivotrl.config import TrainConfig, VerifierConfig
 from reasonry.training.pivotrl.made_with import MadeWith
 from reasonry.training.pivotrl.policy_hash import loaded_policy
 from reasonry.training.pivotrl.records import Candidate, Verifier
-from reasonry.training.pivotrl.rendering import prompt_ids, render
+from reasonry.training.pivotrl.rendering import opens_reasoning, prompt_ids, render
 from reasonry.training.pivotrl.states import Format, choose_tool_format, present
 from reasonry.training.pivotrl.train.engines import Task, run_engine
 from reasonry.training.pivotrl.train.inputs import (
     Inputs,
+    as_profiled,
     check_sampling,
     check_steps,
     disagreements,
@@ -47,7 +49,7 @@ from reasonry.training.pivotrl.train.inputs import (
 )
 from reasonry.training.pivotrl.train.judging import Turn
 from reasonry.training.pivotrl.train.ledger import Ledger, ledger_of
-from reasonry.training.pivotrl.verifying import open_verifier
+from reasonry.training.pivotrl.verifying import num_verdicts_at_once, open_verifier
 
 VERB = "train pivotrl"
 _MOST_AUDITED, _MOST_JUDGED = 5000, 64
@@ -117,25 +119,26 @@ def train_pivots(
     _check(config)
     find_causal_lm(config.model, config.model_options)  # every cheap mistake is found before anything is written
     inputs = read_inputs(config)
+    config = as_profiled(config, inputs.profile)
     settings = config.verifier if config.verifier.name else inputs.verifier or VerifierConfig()
     most = _MOST_JUDGED if settings.judge and verifier is None else _MOST_AUDITED
+    num_at_once = num_verdicts_at_once(settings) if verifier is None else 1
     if verifier is None:
         verifier = open_verifier(settings, say=say)
     audit = audit_verifier(inputs.pivots[:most], verifier, seed=config.seed)
     assert_sound(audit, allow=config.allow)
     loaded = _load(config)
     tool_format = _tool_format(config, inputs, loaded)
-    turns = _turns(config, inputs.pool, loaded, tool_format)
+    turns, left_out = _turns(config, inputs.pool, loaded, tool_format)
     pivots = [c.id for c in inputs.pivots if c.id in turns]
     if not pivots:
         raise DataError(
-            "no pivot fits the model",
+            f"no pivot can be put before the model: {', '.join(left_out)}",
             place=str(config.folder),
             remedy="Lower --sampling.max-new-tokens, raise --max-prompt-tok, or use a model with a longer context.",
         )
     notes = _notes(config, inputs, loaded, verifier, tool_format)
-    if num_long := len(inputs.pool) - len(turns):
-        notes.append(f"{num_long} turns are left out: prompt and action do not fit the model")
+    notes += [f"{num} turns are left out: {reason}" for reason, num in left_out.most_common()]
     folder = config.run or default_folder("train-pivotrl", config, Path(config.model).name)
     opened = Run(VERB, config, folder=folder, seed=config.seed, warn=say) if is_first else contextlib.nullcontext()
     with opened as run:
@@ -150,7 +153,7 @@ def train_pivots(
             open_run(run, "bitwise")
             for note in notes:
                 say(f"note: {note}")
-        task = Task(config, loaded, verifier, turns, tuple(pivots), tool_format, folder)
+        task = Task(config, loaded, verifier, turns, tuple(pivots), tool_format, folder, num_at_once)
         model = run_engine(task, run, say=say)
         rows = metrics_rows(folder)
         ledger = ledger_of(rows, inputs.profile.num_samples if inputs.profile else 0)
@@ -165,7 +168,7 @@ def _say_nothing(line: str) -> None:
 
 
 def _check(config: TrainConfig) -> None:
-    check_sampling(config.sampling)
+    check_sampling(config.drawn)
     if config.engine == "trl":
         from reasonry.integrations.trl import check_config
 
@@ -200,10 +203,8 @@ def _notes(
             policy=loaded_policy(loaded),
             verifier=verifier.identity,
             tool_format=tool_format,
-            drawn=config.sampling,
+            drawn=config.drawn,
         )
-    if config.engine == "minimal" and config.lora.rank:
-        notes.append("the engine minimal trains all weights; the settings of lora are not used")
     return notes
 
 
@@ -215,24 +216,33 @@ def _tool_format(config: TrainConfig, inputs: Inputs, loaded: LoadedModel) -> Fo
             remedy="Train the instruction-tuned model that was profiled.",
         )
     wanted = config.tool_format
-    if wanted == "auto" and inputs.profile and inputs.profile.tool_format in ("template", "hermes"):
-        wanted = inputs.profile.tool_format  # pyright: ignore[reportAssignmentType]
+    if wanted == "auto" and inputs.profile and inputs.profile.tool_format == "hermes":
+        wanted = "hermes"  # a profile with the template is gone on with where this model's template shows tools
     if not any(c.tools or any(m.tool_calls or m.role == "tool" for m in c.prompt) for c in inputs.pool):
         return "hermes" if wanted == "hermes" else "template"
     return choose_tool_format(wanted, loaded.tokenizer)
 
 
-def _turns(config: TrainConfig, pool: Sequence[Candidate], loaded: LoadedModel, tool_format: Format) -> dict[str, Turn]:
-    """Turns by id, without those that do not fit the model."""
+def _turns(
+    config: TrainConfig, pool: Sequence[Candidate], loaded: LoadedModel, tool_format: Format
+) -> tuple[dict[str, Turn], Counter[str]]:
+    """Turns by id, and how many are left out for which reason: one bad state costs itself alone."""
     context = context_tok(loaded.model)
-    most = config.max_prompt_tok or (context - config.sampling.max_new_tokens if context else 0)
+    most = config.max_prompt_tok or (context - config.drawn.max_new_tokens if context else 0)
     turns: dict[str, Turn] = {}
+    left_out: Counter[str] = Counter()
     for candidate in pool:
-        shown = present(candidate, tool_format)
-        if config.engine == "trl":
-            text, ids = render(loaded.tokenizer, shown, place=f"turn {candidate.id}")
-        else:
-            text, ids = "", prompt_ids(loaded.tokenizer, shown, place=f"turn {candidate.id}")
-        if (not most and not context) or len(ids) <= most:
-            turns[candidate.id] = Turn(candidate, ids, text)
-    return turns
+        shown, text = present(candidate, tool_format), ""
+        try:
+            if config.engine == "trl":
+                text, ids = render(loaded.tokenizer, shown, place=f"turn {candidate.id}")
+            else:
+                ids = prompt_ids(loaded.tokenizer, shown, place=f"turn {candidate.id}")
+        except DataError as e:
+            left_out[e.problem] += 1
+            continue
+        if (most or context) and len(ids) > most:
+            left_out["prompt and action do not fit the model"] += 1
+            continue
+        turns[candidate.id] = Turn(candidate, ids, text, opens_reasoning(loaded.tokenizer, ids))
+    return turns, left_out
