@@ -1,0 +1,321 @@
+"""Loads and saves denoisers: tiny ones, masked language models of transformers, and published diffusion models.
+
+What a name stands for is read from its ``config.json``:
+
+    reasonry-tiny-denoiser         a `TinyDenoiser`
+    llada, Dream, a2d-*            a `DecoderDenoiser`, see `published`; aliases llada-8b, llada-1.5, dream-7b
+    anything else                  an `HfDenoiser`, if transformers has a masked language model for it
+
+and from a ``denoiser.json`` beside it, which `save_denoiser` writes so that what was trained here comes back as it was.
+Weights are safetensors; no code of a repository runs, also where a config asks for it. A model of less than a billion
+parameters computes in float32 unless told otherwise: in 16 bits, ties and thresholds fall differently from one machine
+to the next. A loaded model is tried out on a few random tokens first, see `conduct`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+import torch
+from torch import nn
+
+from reasonry.core import optional
+from reasonry.core.atomic import fsync_dir, tmp_sibling, write_json
+from reasonry.core.models.config import ModelConfig
+from reasonry.core.models.device import best_device, device_error, torch_dtype
+from reasonry.core.models.find import find_model
+from reasonry.core.models.load import content_hash
+from reasonry.core.models.quiet import quiet_transformers
+from reasonry.core.models.safety import check_folder
+from reasonry.core.models.source import Source
+from reasonry.errors import ConfigError, DataError, ResourceError
+from reasonry.training.dultra.conduct import examine, refuse
+from reasonry.training.dultra.decoder_denoiser import KNOWN, DecoderDenoiser
+from reasonry.training.dultra.hf_denoiser import HfDenoiser, SpecialTokens
+from reasonry.training.dultra.published import PUBLISHED, StandIn, stand_in
+from reasonry.training.dultra.tiny_denoiser import MODEL_TYPE, TinyDenoiser
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+_SAVED = "denoiser.json"
+_SMALL = 1_000_000_000
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "tokenizer.model")
+
+
+@dataclass(frozen=True)
+class LoadedDenoiser:
+    """A denoiser that was loaded.
+
+    Attributes:
+        denoiser: On its device, in eval mode.
+        tokenizer: Its tokenizer; None where the folder has none, as tiny denoisers' have not.
+        identity: Name, revision or content hash, dtype, device: what decides its outputs.
+    """
+
+    denoiser: TinyDenoiser | HfDenoiser | DecoderDenoiser
+    tokenizer: PreTrainedTokenizerBase | None
+    identity: dict[str, Any]
+
+
+def load_denoiser(name: str, options: ModelConfig | None = None, *, check: bool = True) -> LoadedDenoiser:
+    """Load a denoiser.
+
+    Args:
+        name: A folder, a hub id, or an alias.
+        options: Dtype, device, revision.
+        check: Refuse a model that padding changes or that cannot look ahead, see `examine`.
+
+    Raises:
+        ConfigError: Unknown name.
+        MissingDependencyError: transformers is not installed.
+        UnsafeArtifactError: Only pickled weights, or a config that would run code.
+        DataError: Files are damaged or incomplete, the model is of another kind, or `examine` found fault with it.
+        ResourceError: The hub cannot be reached, or the device is not there.
+    """
+    options = options or ModelConfig()
+    where = PUBLISHED.get(name, name)
+    folder = _folder(where)
+    if folder is None:
+        found = find_model(where, options)
+        if found.endswith(".gguf"):
+            raise ConfigError(f"{name!r} writes from left to right; it is no denoiser", place="model")
+        folder = Path(found) if Path(found).is_dir() else None
+    device = best_device() if options.device == "auto" else options.device
+    config = _read_json(folder / "config.json") if folder is not None else _hub_config(where, options)
+    if folder is not None and config.get("model_type") == MODEL_TYPE:
+        denoiser, tokenizer = _to(TinyDenoiser.load(folder), device), None
+    else:
+        optional.need("transformers", extra="hf", why="to run a local model")
+        # A folder's path is of this machine; its name is enough to know a model by.
+        called = where if folder is None else folder.resolve().name
+        denoiser, tokenizer = _load_with_transformers(
+            where, folder, config, options=options, device=device, name=called
+        )
+    dtype = next(denoiser.parameters()).dtype
+    if check:
+        refuse(examine(denoiser), dtype=dtype, name=name)
+    identity = {
+        "model": "local" if folder is not None else where,
+        "revision": options.revision,
+        "dtype": str(dtype).removeprefix("torch."),
+        "device": device.split(":")[0],
+    }
+    if folder is not None:
+        identity["weights"] = content_hash(folder)
+    return LoadedDenoiser(denoiser, tokenizer, identity)
+
+
+def save_denoiser(
+    denoiser: TinyDenoiser | HfDenoiser | DecoderDenoiser,
+    folder: Path,
+    *,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+) -> None:
+    """Write a denoiser so that `load_denoiser` gives it back; the folder appears whole or not at all.
+
+    Args:
+        denoiser: The model.
+        folder: Where to; replaced when it holds one already.
+        tokenizer: Saved beside it.
+
+    Raises:
+        ConfigError: The folder exists and holds no denoiser.
+        ResourceError: The disk is full or not writable.
+    """
+    if folder.exists() and not (folder / "config.json").is_file() and any(folder.iterdir()):
+        raise ConfigError("the folder holds something else", place=str(folder), remedy="Give a new one.")
+    from safetensors import SafetensorError
+
+    tmp, old = tmp_sibling(folder), tmp_sibling(folder)
+    try:
+        tmp.mkdir(parents=True)
+        if isinstance(denoiser, TinyDenoiser):
+            denoiser.save(tmp)
+        else:
+            with quiet_transformers():  # its own names: a translated model would be written under the published ones
+                denoiser.model.save_pretrained(tmp, save_original_format=False)
+            write_json(tmp / _SAVED, _saved(denoiser))
+        if tokenizer is not None:
+            tokenizer.save_pretrained(tmp)
+        if folder.exists():
+            os.rename(folder, old)
+        os.rename(tmp, folder)
+        fsync_dir(folder.parent)
+    except (OSError, SafetensorError) as e:
+        if old.exists() and not folder.exists():
+            os.rename(old, folder)
+        raise ResourceError(f"cannot save the denoiser: {e}", place=str(folder), remedy="Free some space.") from e
+    finally:
+        shutil.rmtree(tmp, ignore_errors=True)
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+
+
+# --- loading with transformers ------------------------------------------------------------------------
+
+
+def _load_with_transformers(
+    where: str, folder: Path | None, config: Mapping[str, Any], *, options: ModelConfig, device: str, name: str
+) -> tuple[HfDenoiser | DecoderDenoiser, PreTrainedTokenizerBase | None]:
+    import transformers
+
+    saved = _read_json(folder / _SAVED) if folder is not None and (folder / _SAVED).is_file() else None
+    place = str(folder / "config.json") if folder is not None else f"{where}/config.json"
+    known = stand_in(config, place=place)
+    if known is not None:
+        if folder is not None:
+            check_folder(folder, trust=True)  # its own code is asked for by the config, and not run
+        source = Source(name, str(folder or where), True, "" if folder is not None else options.revision)
+    else:
+        source = Source.of(where if folder is None else str(folder), options)
+    pinned = {"revision": source.revision} if source.revision else {}
+    with source.loading():
+        model_class, model_config = _network(known, saved, config, source)
+        tokenizer = _tokenizer(source, known.tokenizer_class if known is not None else "AutoTokenizer", folder, pinned)
+        with torch.device("meta"):
+            make = getattr(model_class, "from_config", None) or model_class
+            num_params = sum(weight.numel() for weight in make(model_config).parameters())
+        is_small = options.dtype == "auto" and num_params < _SMALL
+        loaded = model_class.from_pretrained(
+            source.where,
+            config=model_config,
+            dtype=torch.float32 if is_small else torch_dtype(options.dtype, device),
+            use_safetensors=True,
+            output_loading_info=True,
+            **({"key_mapping": dict(known.key_mapping)} if known is not None and known.key_mapping else {}),
+            **pinned,
+        )
+    model, info = cast("tuple[PreTrainedModel, dict[str, Any]]", loaded)
+    if missing := sorted(info["missing_keys"]):  # transformers would fill them with random numbers
+        raise DataError(
+            f"the weights lack {len(missing)} tensors of {type(model).__name__}, such as {missing[0]}",
+            place=name,
+            remedy="Is it a masked language model, and were all its files copied?",
+        )
+    model = _to(model, device)
+    assert isinstance(model, transformers.PreTrainedModel)
+    if saved is not None:
+        return _restored(model, saved, folder), tokenizer
+    if known is None:
+        if tokenizer is None:
+            raise DataError("no tokenizer says which token the mask is", place=name, remedy="Copy its files too.")
+        return HfDenoiser(model, tokenizer, name=name), tokenizer
+    special = _special(known, config, tokenizer, place=place)
+    shifted, max_len = known.is_shifted, known.max_len
+    return DecoderDenoiser(model, special, is_shifted=shifted, max_len=max_len, name=name), tokenizer
+
+
+def _network(
+    known: StandIn | None, saved: Mapping[str, Any] | None, config: Mapping[str, Any], source: Source
+) -> tuple[Any, Any]:
+    """The class that runs the model, and its config."""
+    import transformers
+
+    if known is not None:
+        model_class = getattr(transformers, known.model_class)
+        return model_class, model_class.config_class.from_dict(dict(known.config))
+    own_config = transformers.AutoConfig.from_pretrained(source.where, **source.keywords)
+    if saved is not None and saved.get("kind") == "decoder":
+        written = (config.get("architectures") or [""])[0]
+        if written not in KNOWN:
+            raise DataError(f"{_SAVED} is of a decoder, config.json of {written!r}", place=source.where)
+        return getattr(transformers, written), own_config
+    return transformers.AutoModelForMaskedLM, own_config
+
+
+def _tokenizer(
+    source: Source, class_name: str, folder: Path | None, pinned: Mapping[str, str]
+) -> PreTrainedTokenizerBase | None:
+    import transformers
+
+    if folder is not None and not any((folder / file).is_file() for file in _TOKENIZER_FILES):
+        return None
+    return getattr(transformers, class_name).from_pretrained(source.where, **pinned)
+
+
+def _special(
+    known: StandIn, config: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase | None, *, place: str
+) -> SpecialTokens:
+    """Special tokens of a published model: the config's, and where it is silent its tokenizer's."""
+    if known.mask_id is None:
+        if tokenizer is None:
+            raise DataError("neither the config nor a tokenizer names the mask token", place=place)
+        return SpecialTokens.of(tokenizer)
+    ends = config.get("eos_token_id")
+    end_id = cast("int | None", ends[0] if isinstance(ends, list) and ends else ends)
+    pad_id: int | None = config.get("pad_token_id")
+    if pad_id is None:
+        pad_id = known.mask_id if end_id is None else end_id
+    return SpecialTokens(known.mask_id, pad_id, end_id)
+
+
+# --- what is saved here -------------------------------------------------------------------------------
+
+
+def _saved(denoiser: HfDenoiser | DecoderDenoiser) -> dict[str, Any]:
+    kind: Literal["decoder", "masked-lm"] = "decoder" if isinstance(denoiser, DecoderDenoiser) else "masked-lm"
+    return {
+        "format": 1,
+        "kind": kind,
+        "name": denoiser.name,
+        "mask_id": denoiser.mask_id,
+        "pad_id": denoiser.pad_id,
+        "end_id": denoiser.end_id,
+        "max_len": denoiser.max_len,
+        "is_shifted": isinstance(denoiser, DecoderDenoiser) and denoiser.is_shifted,
+    }
+
+
+def _restored(model: PreTrainedModel, saved: Mapping[str, Any], folder: Path | None) -> HfDenoiser | DecoderDenoiser:
+    try:
+        special = SpecialTokens(saved["mask_id"], saved["pad_id"], saved["end_id"])
+        name, max_len, is_shifted, kind = (saved[key] for key in ("name", "max_len", "is_shifted", "kind"))
+    except KeyError as e:
+        raise DataError(f"{_SAVED} lacks {e}", place=str(folder), remedy="Save the denoiser once more.") from e
+    if kind == "decoder":
+        return DecoderDenoiser(model, special, is_shifted=is_shifted, max_len=max_len, name=name)
+    return HfDenoiser(model, special, name=name)
+
+
+def _folder(where: str) -> Path | None:
+    try:
+        path = Path(where).expanduser()
+        return path if where and path.is_dir() else None
+    except (OSError, RuntimeError):  # no path at all: `find_model` says why
+        return None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as e:
+        raise DataError(f"the model folder has no {path.name}", place=str(path.parent)) from e
+    except (OSError, ValueError, RecursionError) as e:
+        raise DataError(f"cannot be read: {e}", place=str(path)) from e
+    if not isinstance(value, dict):
+        raise DataError("holds no JSON object", place=str(path))
+    return value
+
+
+def _hub_config(hub_id: str, options: ModelConfig) -> dict[str, Any]:
+    from huggingface_hub import hf_hub_download
+
+    with Source(hub_id, hub_id, True, options.revision).loading():
+        path = hf_hub_download(hub_id, "config.json", revision=options.revision or None)
+    return _read_json(Path(path))
+
+
+def _to(model: ModuleT, device: str) -> ModuleT:
+    try:
+        return model.to(torch.device(device)).eval()
+    except (RuntimeError, AssertionError) as e:  # AssertionError: torch was built without that kind of device
+        raise device_error(device, e) from e

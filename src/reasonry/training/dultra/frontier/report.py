@@ -1,0 +1,270 @@
+"""The report of a comparison: the frontier, who is fastest at an accuracy, and what the decodings looked like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from reasonry.core.report import (
+    Block,
+    Cell,
+    Chart,
+    Code,
+    Column,
+    Estimate,
+    Fact,
+    Note,
+    Prose,
+    Report,
+    Section,
+    Table,
+)
+from reasonry.training.dultra.frontier.results import Frontier, PolicyResult, Value
+from reasonry.training.dultra.frontier.run import Compared
+from reasonry.training.dultra.frontier.shown import ShownRow
+from reasonry.training.dultra.report import Strip, TradeOff, plan_map, reveal_chart, trade_off_chart
+from reasonry.training.dultra.report.reveal import MOST_IN_A_LINE
+
+_MOST_LONG = 4
+_MOST_MAPS = 4
+_COMPUTED = """\
+**Forward passes** (NFE) are counted for each row until it is done; rows do not wait for each other. **Tokens per \
+forward** count up to and with the first end token. **Tokens read** are what the denoiser processed for one decoding, \
+which is what caches save. **Seconds** are the wall time of decoding a batch over its rows, the planner's included; its \
+own are given beside.
+
+**Intervals** cover 95 %. Accuracy: Wilson's, with as many decodings as independent ones would be as precise (prompts \
+are clusters when each is decoded more than once). Passes: bootstrap over prompts. The best of many settings is \
+chosen and measured on the same prompts, so it looks a little better than it is.
+
+**AUP** (accuracy under parallelism, d3LLM) is the area under accuracy over tokens per forward, where accuracy below \
+the best of all policies counts for less: y min(exp(-3 (1 - y / y_max)), 1), in percent; settings more than 5 points \
+below the most careful one are left out.
+
+**Dominated** policies are no better than another one in accuracy and in passes, by the point estimates."""
+
+
+def frontier_report(compared: Compared, *, command: str = "") -> Report:
+    """The report of a comparison.
+
+    Args:
+        compared: What was found.
+        command: The command that continues or repeats it, shown at the end.
+    """
+    result, config, decoding = compared.result, compared.config, compared.decoding
+    first = result.policies[0]
+    sections = [
+        _frontier(result),
+        _fastest(result),
+        *_decodings(compared),
+        _everything(result),
+        Section("How this is computed", [Prose(_COMPUTED)]),
+    ]
+    if command:
+        sections.append(Section("Run", [Code(command, "Continue or repeat")]))
+    most = max(p.num_seeds for p in result.policies)
+    return Report(
+        f"Which tokens to reveal: {result.denoiser}",
+        f"{len(result.policies)} policies on {first.num_prompts} prompts of {result.task}, "
+        + (f"up to {most} decodings of each" if most > 1 else "one decoding of each"),
+        _facts(result),
+        sections,
+        f"seed {config.seed}; answers of {decoding.answer_len} tokens, blocks of {decoding.block_len}, temperature "
+        f"{decoding.temperature:g}, cache {decoding.cache}, {config.batch_size} prompts at once",
+    )
+
+
+def _facts(result: Frontier) -> list[Fact]:
+    facts: list[Fact] = []
+    fastest = result.fastest
+    if fastest is not None:
+        about = f"fewest passes at {result.target:.0%} accuracy or more"
+        facts += [
+            Fact("Best policy", fastest.label, about),
+            Fact("Its forward passes", _estimate(fastest.nfe), _speed(fastest), "decimal", 1),
+            Fact("Its accuracy", _estimate(fastest.accuracy), "", "percent", 1),
+        ]
+        rules = [p for p in result.policies if p.accuracy.value >= result.target and not _is_planned(p)]
+        if _is_planned(fastest) and rules:
+            rule = min(rules, key=lambda p: p.nfe.value)
+            facts.append(Fact("Best rule", rule.nfe.value, f"{rule.label} at {rule.accuracy.value:.1%}", "decimal", 1))
+    else:
+        best = max(result.policies, key=lambda p: (p.accuracy.value, -p.nfe.value))
+        facts += [
+            Fact("Most accurate policy", best.label, f"none reaches {result.target:.0%}"),
+            Fact("Its forward passes", _estimate(best.nfe), _speed(best), "decimal", 1),
+            Fact("Its accuracy", _estimate(best.accuracy), "", "percent", 1),
+        ]
+    ranked = [f for f in result.families if f.aup is not None]
+    if ranked:
+        top = max(ranked, key=lambda f: f.aup or 0.0)
+        facts.append(Fact("Best AUP", top.aup, top.name, "decimal", 1))
+    return facts
+
+
+def _speed(p: PolicyResult) -> str:
+    return f"{p.tokens_per_forward:.3g} tokens per forward"
+
+
+def _is_planned(p: PolicyResult) -> bool:
+    return p.family.startswith("planner")
+
+
+def _estimate(value: Value) -> Estimate:
+    if value.low == value.high:
+        return Estimate(value.value)
+    return Estimate(value.value, value.low, value.high)
+
+
+# ---------------------------------------------------------------- the frontier
+
+
+def _frontier(result: Frontier) -> Section:
+    blocks: list[Block] = [Note(note) for note in result.notes]
+    if result.num_errors:
+        text = f"The verifier failed on {result.num_errors:,} answers, which count as wrong. First: {result.error}"
+        blocks.append(Note(text, "warning"))
+    by_passes = trade_off_chart(_points(result.policies), cost_title="forward passes", target=result.target)
+    about = (
+        "Accuracy against forward passes, one line for each kind of policy from its careful settings to its bold ones; "
+        "up and to the left is better."
+    )
+    caption = (
+        "Filled: on the frontier. Hollow: dominated. The broad grey line is the best that each number of passes buys. "
+        "Click a name to see it alone."
+    )
+    blocks.append(Chart(by_passes, "Accuracy against forward passes", about, caption, height=420))
+    by_seconds = trade_off_chart(
+        _by_seconds(result.policies), cost_title="milliseconds for one decoding", target=result.target
+    )
+    about = "Accuracy against wall time of decoding, the planner's included."
+    caption = "On this machine, in these batches. Hollow: another policy is as accurate in less time."
+    blocks.append(Chart(by_seconds, "Accuracy against wall time", about, caption, height=320))
+    return Section("The frontier", blocks)
+
+
+def _points(policies: Sequence[PolicyResult]) -> list[TradeOff]:
+    return [TradeOff(p.label, p.family, *p.nfe, *p.accuracy, p.is_dominated) for p in policies]
+
+
+def _by_seconds(policies: Sequence[PolicyResult]) -> list[TradeOff]:
+    def is_slower(p: PolicyResult) -> bool:
+        return any(
+            (o.accuracy.value >= p.accuracy.value and o.seconds < p.seconds)
+            or (o.accuracy.value > p.accuracy.value and o.seconds <= p.seconds)
+            for o in policies
+        )
+
+    ms = {p.label: max(1e3 * p.seconds, 1e-6) for p in policies}
+    return [
+        TradeOff(p.label, p.family, *[ms[p.label]] * 3, *p.accuracy, is_slower(p))
+        for p in sorted(policies, key=lambda p: ms[p.label])
+    ]
+
+
+def fastest_rows(result: Frontier) -> list[tuple[str, PolicyResult | None, PolicyResult, float | None]]:
+    """For each kind its fastest policy at the target, its most accurate one, and its AUP; the fastest kinds first."""
+    rows = [
+        (f.name, result.of(f.fastest) if f.fastest else None, result.of(f.most_accurate), f.aup)
+        for f in result.families
+    ]
+    return sorted(rows, key=lambda r: (r[1].nfe.value if r[1] else float("inf"), -r[2].accuracy.value))
+
+
+def _fastest(result: Frontier) -> Section:
+    columns = [
+        Column("kind"),
+        Column(f"fastest at {result.target:.0%} or more"),
+        Column("forward passes", "decimal", 2),
+        Column("accuracy", "percent", 1),
+        Column("tokens per forward", "decimal", 2),
+        Column("ms a decoding", "decimal", 2),
+        Column("of these in the planner", "decimal", 2),
+        Column("AUP", "decimal", 1),
+        Column("most accurate"),
+    ]
+    table: list[list[Cell]] = []
+    for name, fastest, most, aup in fastest_rows(result):
+        told = f"{most.label}: {most.accuracy.value:.1%} in {most.nfe.value:.1f}"
+        if fastest is None:
+            table.append([name, "none", None, None, None, None, None, aup, told])
+            continue
+        head = 1e3 * fastest.head_seconds if fastest.head_seconds else None
+        cost: list[Cell] = [fastest.tokens_per_forward, 1e3 * fastest.seconds, head]
+        table.append(
+            [name, fastest.label, _estimate(fastest.nfe), _estimate(fastest.accuracy), *cost, aup, told]
+        )  # fmt: skip
+    caption = "Of each kind the setting with the fewest passes among those whose measured accuracy is high enough."
+    return Section(f"At {result.target:.0%} accuracy or more", [Table(columns, table, "", caption)])
+
+
+# ---------------------------------------------------------------- decodings
+
+
+def _decodings(compared: Compared) -> list[Section]:
+    rows = compared.shown
+    if not rows:
+        return []
+    blocks: list[Block] = []
+    for index in dict.fromkeys(row.index for row in rows):
+        mine = [row for row in rows if row.index == index]
+        blocks.append(Prose(f"**Prompt {index + 1}** {_quoted(mine[0].prompt)}"))
+        blocks += _strips(mine, index)
+    planned = [row for row in rows if row.q][:_MOST_MAPS]
+    for row in planned:
+        spec = plan_map(row.q, revealed_at=row.revealed_at, forced=row.forced, tokens=row.tokens)
+        about = "Probability of revealing each position at each forward pass, and what was revealed."
+        title = f"What {row.policy} had in mind, prompt {row.index + 1}"
+        caption = "A dot: revealed at this pass. A ring: nothing was chosen, and the likeliest was revealed."
+        blocks.append(Chart(spec, title, about, caption))
+    lead = "Cells are tokens, darker where they were revealed later; an amber frame: the policy chose nothing itself."
+    return [Section("Decodings", blocks, lead)]
+
+
+def _strips(rows: Sequence[ShownRow], index: int) -> list[Block]:
+    """One chart for all policies where answers are short, else one for each of a few."""
+    about = "Tokens of an answer, coloured by the forward pass that revealed them; the slider goes through the passes."
+    if max(len(row.tokens) for row in rows) <= MOST_IN_A_LINE:
+        spec = reveal_chart([_strip(row) for row in rows])
+        return [Chart(spec, f"Pass by pass, prompt {index + 1}", about)]
+    return [
+        Chart(reveal_chart([_strip(row)]), f"Pass by pass, {row.policy}, prompt {index + 1}", about)
+        for row in rows[:_MOST_LONG]
+    ]
+
+
+def _strip(row: ShownRow) -> Strip:
+    verdict = "right" if row.right else f"{row.share:.0%} right" if 0 < row.share < 1 else "wrong"
+    return Strip(f"{row.policy}, {row.nfe} passes, {verdict}", row.tokens, row.revealed_at, row.forced)
+
+
+def _quoted(text: str) -> str:
+    one_line = " ".join(text.split()).replace("`", "'")
+    return f"`{one_line[:400]}{'…' if len(one_line) > 400 else ''}`"
+
+
+# ---------------------------------------------------------------- every policy
+
+
+def _everything(result: Frontier) -> Section:
+    columns = [
+        Column("policy"),
+        Column("accuracy", "percent", 1),
+        Column("right parts", "percent", 1),
+        Column("forward passes", "decimal", 2),
+        Column("tokens per forward", "decimal", 2),
+        Column("tokens read", "integer"),
+        Column("ms a decoding", "decimal", 2),
+        Column("in the planner", "decimal", 2),
+        Column("forced", "percent", 0),
+        Column("distinct", "percent", 0),
+        Column("frontier"),
+    ]
+    table: list[Sequence[Cell]] = [list(_cells(p)) for p in result.policies]
+    caption = "Distinct: different answers among those to one prompt. The same figures are in results.csv."
+    return Section("Every policy", [Table(columns, table, "", caption)])
+
+
+def _cells(p: PolicyResult) -> Iterable[Cell]:
+    yield from (p.label, _estimate(p.accuracy), p.share_right, _estimate(p.nfe), p.tokens_per_forward)
+    yield from (round(p.token_forwards), 1e3 * p.seconds, 1e3 * p.head_seconds if p.head_seconds else None)
+    yield from (p.forced_share, p.distinct, "" if p.is_dominated else "yes")

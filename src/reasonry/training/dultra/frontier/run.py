@@ -1,0 +1,358 @@
+"""The comparison from end to end: ``reasonry eval diffusion-frontier``.
+
+A run directory holds ``decoded.jsonl`` (a row for each policy, seed and batch of prompts), ``shown.jsonl`` and
+``trajectories/`` (see `shown`), ``made_with.json`` (denoiser and planners), ``results.json`` and ``results.csv``. A run
+that was killed makes the missing rows, each a function of config and weights but for its seconds.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from reasonry.core import atomic
+from reasonry.core import work as working_
+from reasonry.core.plain import plain
+from reasonry.core.rows import FileStore, Row, check_kept
+from reasonry.core.run import Run, default_folder, read_json
+from reasonry.errors import ConfigError, DataError, RunMismatchError
+from reasonry.tasks.token_tasks.find import make_task
+from reasonry.tasks.token_tasks.ledger import Ledger
+from reasonry.tasks.token_tasks.pairs import Pairs
+from reasonry.training.dultra.decoding import DecodingConfig
+from reasonry.training.dultra.denoiser import Denoiser
+from reasonry.training.dultra.frontier import measure, shown
+from reasonry.training.dultra.frontier.config import ORACLE, FrontierConfig
+from reasonry.training.dultra.frontier.measure import Place, measure_batch
+from reasonry.training.dultra.frontier.prompts import Prompts, decoding_of, load_prompts
+from reasonry.training.dultra.frontier.results import Frontier, csv_text, frontier
+from reasonry.training.dultra.frontier.shown import ShownRow
+from reasonry.training.dultra.frontier.sweep import Contender, Contest, contest
+from reasonry.training.dultra.policies.base import UnmaskPolicy
+from reasonry.training.dultra.policies.make import make_policy
+from reasonry.training.dultra.trajectory_file import weights_fingerprint
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from reasonry.training.dultra.planner import PlannerHead
+
+VERB = "eval diffusion-frontier"
+Say = Callable[[str], None]
+
+_DECODED, _SHOWN, _MADE_WITH = "decoded.jsonl", "shown.jsonl", "made_with.json"
+
+
+class Compared(NamedTuple):
+    """A finished comparison.
+
+    Attributes:
+        folder: The run directory.
+        config: What was asked for.
+        decoding: How answers were decoded.
+        result: What was found.
+        shown: Decodings to look at.
+    """
+
+    folder: Path
+    config: FrontierConfig
+    decoding: DecodingConfig
+    result: Frontier
+    shown: tuple[ShownRow, ...]
+
+
+class Equipment(NamedTuple):
+    """What decodes.
+
+    Attributes:
+        denoiser: The model.
+        prompts: What it reads.
+        planners: Heads by folder, on its device.
+        notes: What is odd about them.
+    """
+
+    denoiser: Denoiser
+    prompts: Prompts
+    planners: Mapping[Path, PlannerHead]
+    notes: tuple[str, ...]
+
+    def policy(self, contender: Contender) -> UnmaskPolicy:
+        """The policy itself."""
+        return make_policy(contender.text, self.planners[contender.planner] if contender.planner else None)
+
+
+def compare(
+    config: FrontierConfig,
+    *,
+    say: Say = lambda line: None,
+    open_run: Callable[[Run, str], None] = lambda run, determinism: None,
+) -> Compared:
+    """Decode with every policy, or go on with it.
+
+    Args:
+        config: Denoiser, task, policies, sizes, run directory.
+        say: Called with a line for people.
+        open_run: Called once with the open run and its determinism level.
+
+    Raises:
+        ConfigError: A policy, task or denoiser that is none, or that do not go together.
+        RunMismatchError: The run directory is that of another config, denoiser or planner.
+        DataError: A planner of another width, or a row of the run that is damaged, with ``file:line``.
+        Interrupted: The user asked to stop; what was finished is kept.
+    """
+    decoding = decoding_of(config)
+    lengths = {"answer_len": decoding.answer_len, "block_len": decoding.block_len}
+    asked = contest(config.policies, config.planners, **lengths)
+    folder = config.run or default_folder(VERB, config, Path(config.denoiser).name, config.task)
+    with Run(VERB, config, folder=folder, seed=config.seed, warn=say) as run:
+        with (
+            working_.stored(run, _DECODED, say, key=Place._fields, check=_check(measure.is_row)) as decoded,
+            working_.stored(run, _SHOWN, say, key=shown.KEY, check=_check(shown.is_row)) as kept,
+        ):
+            known = _known(run)
+            todo = _missing(config, decoding, asked, decoded, num=_num_prompts(config, known))
+            equipment = None
+            if todo or not known:
+                run.record_environment("sample-stable")
+                open_run(run, "sample-stable")
+                equipment = _equip(config, decoding, asked, run, say)
+                known = _known(run)
+                _decode(config, decoding, asked, equipment, run, decoded, say)
+            else:
+                open_run(run, "finished")
+            result = _result(config, decoding, asked, decoded, known)
+            labels, num = shown.chosen(result), min(config.show, _num_prompts(config, known))
+            if needed := shown.missing(kept, labels, num):
+                equipment = equipment or _equip(config, decoding, asked, run, say)
+                _keep_shown(config, decoding, asked, equipment, needed, num, run, kept)
+            rows = shown.read(kept, labels, num)
+        atomic.write_json(run.path("results.json"), results_json(result, decoding))
+        atomic.write_text(run.path("results.csv"), csv_text(result))
+    return Compared(folder, config, decoding, result, tuple(rows))
+
+
+def results_json(result: Frontier, decoding: DecodingConfig) -> dict[str, Any]:
+    """The content of ``results.json``: every policy and kind, the frontier, and the fewest passes at the target."""
+    body = cast("dict[str, Any]", plain(result._asdict()))
+    fastest = result.fastest
+    return {
+        **body,
+        "decoding": decoding.model_dump(mode="json"),
+        "frontier": [policy.label for policy in result.undominated],
+        "fastest": fastest.label if fastest else None,
+    }
+
+
+# ---------------------------------------------------------------- what decodes
+
+
+def _equip(config: FrontierConfig, decoding: DecodingConfig, asked: Contest, run: Run, say: Say) -> Equipment:
+    """Load everything, and refuse to go on with another denoiser or planner than the run began with."""
+    say(f"loading {config.denoiser}")
+    denoiser, tokenizer, identity = _load(config)
+    prompts = load_prompts(config, denoiser, tokenizer)
+    _check_length(prompts, denoiser, decoding)
+    used = list(dict.fromkeys(c.planner for c in asked.contenders if c.planner))
+    planners: dict[Path, PlannerHead] = {}
+    notes: list[str] = []
+    for folder in used:
+        planners[folder], odd = _load_planner(folder, denoiser, decoding)
+        notes += [f"{line} ({folder})" if len(used) > 1 else line for line in odd]
+    for note in notes:
+        say(f"note: {note}")
+    made = {"denoiser": identity, "planners": {str(f): weights_fingerprint(head) for f, head in planners.items()}}
+    path, before = run.path(_MADE_WITH), _known(run)
+    for name, value in made.items():
+        if before and before.get(name) != value:
+            raise RunMismatchError(
+                f"the run began with the {name} {before.get(name)}, this command would go on with {value}",
+                place=str(run.folder),
+                remedy="Continue with what it began with, or choose another --run. Nothing was changed.",
+            )
+    there = {"asked": config.num_prompts, "num": prompts.num}
+    atomic.write_json(path, {**made, **there, "name": denoiser.name, "notes": notes})
+    return Equipment(denoiser, prompts, planners, tuple(notes))
+
+
+def _load(config: FrontierConfig) -> tuple[Denoiser, PreTrainedTokenizerBase | None, dict[str, Any]]:
+    if config.denoiser.startswith(ORACLE):
+        from reasonry.training.dultra.oracle import OracleDenoiser
+
+        task = make_task(config.denoiser.removeprefix(ORACLE))
+        if not isinstance(task, Pairs | Ledger):
+            raise ConfigError(
+                f"no exact laws are known for {task.name}", place="denoiser", remedy="Use pairs:N or ledger:N."
+            )
+        oracle = OracleDenoiser(task)
+        return oracle, None, {"model": oracle.name}
+    from reasonry.training.dultra.checkpoints import load_denoiser
+
+    loaded = load_denoiser(config.denoiser, config.model_options)
+    return loaded.denoiser, loaded.tokenizer, loaded.identity
+
+
+def _load_planner(folder: Path, denoiser: Denoiser, decoding: DecodingConfig) -> tuple[PlannerHead, list[str]]:
+    from reasonry.training.dultra.planner import PlannerWarning, load_planner
+
+    head = load_planner(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PlannerWarning)  # said in the run's own words
+        try:
+            odd = head.check_fits(denoiser, block_len=decoding.block_len, answer_len=decoding.answer_len)
+        except DataError as e:
+            raise DataError(e.problem, place=str(folder), remedy=e.remedy) from e
+    return head.to(measure.device_of(denoiser)), odd  # pyright: ignore[reportArgumentType]
+
+
+def _check_length(prompts: Prompts, denoiser: Denoiser, decoding: DecodingConfig) -> None:
+    longest = max(map(len, prompts.rows(0, prompts.num)))
+    if denoiser.max_len is not None and longest + decoding.answer_len > denoiser.max_len:
+        raise DataError(
+            f"a prompt of {longest} and an answer of {decoding.answer_len} tokens do not fit the {denoiser.max_len} "
+            f"of {denoiser.name}",
+            place="answer_len",
+            remedy="Shorten answer_len or the prompts.",
+        )
+
+
+# ---------------------------------------------------------------- decoding
+
+
+class Todo(NamedTuple):
+    """A batch that is not decoded yet."""
+
+    contender: Contender
+    place: Place
+    start: int
+    stop: int
+
+
+def _num_seeds(config: FrontierConfig, decoding: DecodingConfig, contender: Contender) -> int:
+    return config.num_seeds if decoding.temperature > 0 or contender.is_random else 1
+
+
+def _missing(
+    config: FrontierConfig, decoding: DecodingConfig, asked: Contest, decoded: FileStore, *, num: int
+) -> list[Todo]:
+    """Batches without a row, or with one of fewer prompts than there are to decode now."""
+    found: list[Todo] = []
+    for contender in asked.contenders:
+        for repetition in range(_num_seeds(config, decoding, contender)):
+            for batch, start in enumerate(range(0, num, config.batch_size)):
+                stop, place = min(start + config.batch_size, num), Place(contender.label, repetition, batch)
+                row = decoded.rows.get(place)
+                if row is None or row["num"] != stop - start:
+                    found.append(Todo(contender, place, start, stop))
+    return found
+
+
+def _num_prompts(config: FrontierConfig, known: Mapping[str, Any]) -> int:
+    """Prompts that are decoded: those asked for, or all of a task that was found to have fewer."""
+    return int(known["num"]) if known and known["num"] < known["asked"] else config.num_prompts
+
+
+def _decode(
+    config: FrontierConfig,
+    decoding: DecodingConfig,
+    asked: Contest,
+    equipment: Equipment,
+    run: Run,
+    decoded: FileStore,
+    say: Say,
+) -> None:
+    todo = _missing(config, decoding, asked, decoded, num=equipment.prompts.num)
+    total = sum(_num_seeds(config, decoding, c) for c in asked.contenders) * -(
+        -equipment.prompts.num // config.batch_size
+    )
+    policies = {c.label: equipment.policy(c) for c in asked.contenders}
+    if todo:
+        measure.warm_up(equipment.denoiser, equipment.prompts, num=config.batch_size, config=decoding)
+    with working_.working(run, "decoding", total=total, done=total - len(todo), unit="batches", say=say) as work:
+        for batch in todo:
+            decoded.put(_measure(batch, policies[batch.place.policy], config, decoding, equipment))
+            work.tick()
+
+
+def _measure(
+    batch: Todo, policy: UnmaskPolicy, config: FrontierConfig, decoding: DecodingConfig, equipment: Equipment
+) -> Row:
+    return measure_batch(
+        batch.place,
+        equipment.denoiser,
+        equipment.prompts,
+        start=batch.start,
+        stop=batch.stop,
+        policy=policy,
+        config=decoding,
+        seed=config.seed,
+    )
+
+
+def _keep_shown(
+    config: FrontierConfig,
+    decoding: DecodingConfig,
+    asked: Contest,
+    equipment: Equipment,
+    labels: Sequence[str],
+    num: int,
+    run: Run,
+    kept: FileStore,
+) -> None:
+    by_label = {c.label: c for c in asked.contenders}
+    for label in labels:
+        shown.keep(
+            kept,
+            run.folder,
+            label,
+            denoiser=equipment.denoiser,
+            prompts=equipment.prompts,
+            num=num,
+            policy=equipment.policy(by_label[label]),
+            config=decoding,
+            seed=config.seed,
+        )
+
+
+# ---------------------------------------------------------------- what is kept
+
+
+def _check(is_sound: Callable[[Row], bool]) -> Callable[[Sequence[Row], Path], None]:
+    return lambda rows, path: check_kept(rows, path, is_sound)
+
+
+def _known(run: Run) -> dict[str, Any]:
+    path = run.path(_MADE_WITH)
+    return read_json(path) if path.exists() else {}
+
+
+def _result(
+    config: FrontierConfig, decoding: DecodingConfig, asked: Contest, decoded: FileStore, known: Mapping[str, Any]
+) -> Frontier:
+    num_batches = -(-_num_prompts(config, known) // config.batch_size)
+    rows = {
+        c.label: [
+            decoded.rows[Place(c.label, repetition, batch)]
+            for repetition in range(_num_seeds(config, decoding, c))
+            for batch in range(num_batches)
+        ]
+        for c in asked.contenders
+    }
+    read_BL: dict[int, set[str]] = {}
+    for row in (row for each in rows.values() for row in each):
+        read_BL.setdefault(row["batch"], set()).add(row["prompts"])
+    if changed := [batch for batch, found in read_BL.items() if len(found) > 1]:
+        raise DataError(
+            f"batch {changed[0]} was decoded from different prompts by different policies",
+            place=config.task_name,
+            remedy="The task's file was edited in between: restore it, or choose another --run.",
+        )
+    return frontier(
+        asked.contenders,
+        rows,
+        denoiser=str(known["name"]),
+        task=config.task_name,
+        target=config.target,
+        notes=[*asked.notes, *known["notes"]],
+    )

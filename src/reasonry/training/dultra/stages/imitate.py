@@ -1,0 +1,348 @@
+"""A planner that imitates, before it learns from its own decodings or in place of that.
+
+    state      a window [s, e) of at least 32 positions of an answer; ceil((e - s) t) of them masked, t uniform in
+               (0, 1); everything behind e masked; eligible are the masked positions of the window
+    rule       y_i = 1 where the rule (the factor rule of Fast-dLLM, as in dUltra, arXiv 2512.21446) would reveal i
+    margin     y_i = 1 where p(true token) - max p(other) >= m, and at the largest of these: what the denoiser would get
+               right; with m = 0 the Bernoulli form of Gt-Margin (arXiv 2602.09501), reconstructed
+    loss       binary cross entropy over eligible positions; ``balanced``: that of y = 1 times (#0 / #1), as the release
+
+The denoiser is frozen. Imitated to the end, a planner is as sure as the rule and explores no more: training stops
+before the mean entropy of its coins on a fixed set of states falls below a bound, with the weights of the last look
+above it. That bound is reconstructed.
+
+Shapes: B rows, L answer, N canvas, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from reasonry.core import atomic, seeds
+from reasonry.core.checkpoint import Checkpoint
+from reasonry.core.plain import plain
+from reasonry.core.rows import Row
+from reasonry.core.run import Run, default_folder
+from reasonry.core.work import Say
+from reasonry.errors import DataError
+from reasonry.training.dultra.checkpoints import load_denoiser
+from reasonry.training.dultra.config import VERB, ImitateConfig
+from reasonry.training.dultra.data import Rows, Source, open_source
+from reasonry.training.dultra.denoiser import Denoiser
+from reasonry.training.dultra.plan_likelihood import mean_q, plan_entropy
+from reasonry.training.dultra.planner import PlannerHead
+from reasonry.training.dultra.policies.base import StepContext, UnmaskPolicy
+from reasonry.training.dultra.policies.make import make_policy
+from reasonry.training.dultra.proposals import propose
+from reasonry.training.dultra.stages.heads import new_head, save_planner
+from reasonry.training.dultra.stages.loop import (
+    OpenRun,
+    check_input,
+    device_of,
+    learn,
+    optimizer_tensors,
+    restore_optimizer,
+    say_nothing,
+    set_lr,
+    threads_for,
+)
+from reasonry.training.dultra.stages.pretrain import cosine_lr
+
+PLANNER = "planner"
+_PROBE = 64  # states on which entropy is watched
+
+
+class States(NamedTuple):
+    """States to learn from, and what should be revealed there.
+
+    Attributes:
+        context: What a planner sees.
+        target_BL: True where it should reveal; False where nothing is eligible.
+    """
+
+    context: StepContext
+    target_BL: Tensor
+
+
+class Imitated(NamedTuple):
+    """A planner that was trained.
+
+    Attributes:
+        config: Of the run.
+        folder: Run directory.
+        planner: Folder of the planner.
+        entropy_nats: Mean entropy of its coins on the states watched.
+        ended: Why it ended before the last step; empty when it did not.
+        rows: Of the log.
+    """
+
+    config: ImitateConfig
+    folder: Path
+    planner: Path
+    entropy_nats: float
+    ended: str
+    rows: list[Row]
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``results.json``."""
+        last = self.rows[-1]
+        names = ("bce_nats", "agreement", "mean_q", "target_share")
+        found = {name: last[name] for name in names}
+        return plain({"steps": len(self.rows), "entropy_nats": self.entropy_nats, "ended": self.ended, **found})
+
+
+def imitate(
+    config: ImitateConfig,
+    *,
+    say: Say = say_nothing,
+    open_run: OpenRun = lambda run, determinism: None,
+) -> Imitated:
+    """Train a planner to imitate, or go on with it.
+
+    Args:
+        config: Denoiser, data, target, sizes, seed, run directory.
+        say: Told what a user should know.
+        open_run: Told of the open run.
+
+    Raises:
+        ConfigError: A denoiser, task or rule that cannot be used together.
+        DataError: No denoiser, prompts that cannot be used, or none with a text to imitate on.
+        Interrupted: The user asked to stop; it is saved where it stands.
+    """
+    loaded = load_denoiser(config.denoiser, config.model_options)
+    source = open_source(config.data, loaded.denoiser, loaded.tokenizer, seed=config.seed)
+    trainer = ImitationTrainer(config, loaded.denoiser, source)
+    folder = config.run or default_folder("train-dultra-imitate", config, Path(config.denoiser).name)
+    with Run(f"{VERB} imitate", config, folder=folder, seed=config.seed, warn=say) as run:
+        check_input(run, "denoiser", loaded.identity)
+        check_input(run, "data", source.identity)
+        run.record_environment("bitwise")
+        open_run(run, "bitwise")
+        with threads_for(loaded.denoiser):
+            rows = learn(
+                run, trainer, num_steps=config.num_steps, save_every=config.save_every, label="imitation", say=say
+            )
+            entropy = trainer.entropy()
+        target = run.path(PLANNER)
+        save_planner(trainer.head, target)
+        done = Imitated(config, folder, target, entropy, trainer.ended, rows)
+        atomic.write_json(run.path("results.json"), done.to_json())
+    return done
+
+
+class ImitationTrainer:
+    """Trains a planner to imitate, step by step.
+
+    Args:
+        config: Target, sizes, seed.
+        denoiser: Frozen.
+        source: Where answers come from.
+
+    Raises:
+        ConfigError: An unknown rule, or a denoiser without hidden states where they are to be read.
+        DataError: The source has no answers to make states of.
+    """
+
+    def __init__(self, config: ImitateConfig, denoiser: Denoiser, source: Source) -> None:
+        self.config, self.denoiser, self.source = config, denoiser, source
+        self.rule = make_policy(config.rule)
+        self.head = new_head(
+            config.head,
+            denoiser,
+            answer_len=source.answer_len,
+            block_len=source.answer_len,
+            seed=seeds.derive(config.seed, "dultra", "planner"),
+        )
+        self.head.to(device_of(denoiser))
+        self.optimizer = torch.optim.AdamW(self.head.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        self.ended = ""
+        self.costs = {"passes": 0.0, "states": 0.0}
+        self._probe = self.states(source.train(0, _PROBE), "probe")
+        self._kept = self._copy()
+
+    def step(self, at: int) -> Row:
+        """One optimiser step on fresh states."""
+        config = self.config
+        states = self.states(self.source.train((at + 1) * config.batch_size, config.batch_size), at)
+        eligible_BL = states.context.eligible_BL
+        set_lr(self.optimizer, cosine_lr(config.lr, at, num_steps=config.num_steps, warmup_steps=0))
+        logit_BL = self.head.plan(states.context)
+        loss = imitation_loss(logit_BL, states.target_BL, eligible_BL=eligible_BL, balanced=config.balanced)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = float(torch.nn.utils.clip_grad_norm_(self.head.parameters(), config.max_grad_norm))
+        self.optimizer.step()
+        target_M = states.target_BL[eligible_BL]
+        row: Row = {
+            "bce_nats": float(loss.detach()),
+            "agreement": float(((logit_BL.detach()[eligible_BL] > 0) == target_M).float().mean()),
+            "mean_q": mean_q(logit_BL, eligible_BL),
+            "target_share": float(target_M.float().mean()),
+            "grad_norm": norm,
+        }
+        if (at + 1) % config.look_every == 0 or at + 1 == config.num_steps:
+            row["entropy_nats"] = entropy = self.entropy()
+            if entropy < config.min_entropy_nats:
+                self.head.load_state_dict(self._kept)
+                self.ended = (
+                    f"the planner grew too sure after {at + 1} steps: its coins have {entropy:.3f} nats, the bound is "
+                    f"{config.min_entropy_nats:g}; it is that of the look before"
+                )
+            else:
+                self._kept = self._copy()
+        return row
+
+    def states(self, rows: Rows, *purpose: str | int) -> States:
+        """States of some answers, and their targets.
+
+        Raises:
+            DataError: The rows have no answers.
+        """
+        if rows.answer_BL is None:
+            raise DataError(
+                f"a prompt has no completion of at most {self.source.answer_len} tokens",
+                place=self.source.name,
+                remedy="Give completion (or completion_ids) in every row, or a larger --data.answer-len.",
+            )
+        rng = seeds.stream(self.config.seed, "dultra", "states", *purpose)
+        masks = draw_masks(rng, *rows.answer_BL.shape, min_window=self.config.min_window)
+        self.costs["passes"] += 1
+        self.costs["states"] += len(rows.answer_BL)
+        with torch.no_grad():
+            return self._observe(rows, masks, rng)
+
+    def _observe(self, rows: Rows, masks: Masks, rng: np.random.Generator) -> States:
+        device = device_of(self.denoiser)
+        assert rows.answer_BL is not None
+        answer_BL = rows.answer_BL.to(device)
+        eligible_BL, masked_BL = masks.eligible_BL.to(device), masks.masked_BL.to(device)
+        attend_BN = torch.cat([rows.attend_BP, torch.ones_like(masks.masked_BL)], 1).to(device)
+        shown_BL = answer_BL.masked_fill(masked_BL, self.denoiser.mask_id)
+        tokens_BN = torch.cat([rows.prompt_BP.to(device), shown_BL], 1)
+        needs_hidden = "hidden" in self.head.config.features
+        said = self.denoiser.denoise(tokens_BN, attend_BN, with_hidden=needs_hidden)
+        L = answer_BL.shape[1]
+        logits_BLV = said.logits_BNV[:, -L:]
+        at = eligible_BL.nonzero(as_tuple=True)
+        proposed = propose(logits_BLV[at], mask_id=self.denoiser.mask_id)
+
+        def table(values_M: Tensor) -> Tensor:
+            return values_M.new_zeros(eligible_BL.shape).index_put(at, values_M)
+
+        context = StepContext(
+            eligible_BL=eligible_BL,
+            masked_BL=masked_BL,
+            confidence_BL=table(proposed.confidence_M),
+            entropy_BL=table(proposed.entropy_M),
+            margin_BL=table(proposed.margin_M),
+            uniform_BL=torch.as_tensor(rng.random(tuple(eligible_BL.shape)), device=device),
+            step_B=torch.zeros(len(answer_BL), dtype=torch.int64, device=device),
+            num_block_masks_B=eligible_BL.sum(1),
+            known_share_B=1 - masked_BL.sum(1).double() / attend_BN.sum(1),
+            block_len=L,
+            hidden_BLD=None if said.hidden_BND is None else said.hidden_BND[:, -L:],
+        )
+        if self.config.target == "margin":
+            lead_M = true_lead(logits_BLV[at], answer_BL[at], mask_id=self.denoiser.mask_id)
+            return States(context, lead_target(table(lead_M), eligible_BL, least=self.config.margin))
+        return States(context, rule_target(self.rule, context))
+
+    @torch.no_grad()
+    def entropy(self) -> float:
+        """Mean entropy of coins on the states watched, nats."""
+        context = self._probe.context
+        logit_BL = self.head.plan(context)
+        return float(plan_entropy(logit_BL, context.eligible_BL)[context.eligible_BL.any(1)].mean())
+
+    def _copy(self) -> dict[str, Tensor]:
+        return {name: weight.detach().clone() for name, weight in self.head.state_dict().items()}
+
+    def tensors(self) -> Mapping[str, Mapping[str, Tensor]]:
+        """Weights now and at the last look, and moments."""
+        return {"planner": self.head.state_dict(), "kept": self._kept, "optimizer": optimizer_tensors(self.optimizer)}
+
+    def state(self) -> Mapping[str, Any]:
+        """Whether it ended."""
+        return {"ended": self.ended}
+
+    def restore(self, found: Checkpoint) -> None:
+        """Go on from a checkpoint."""
+        self.head.load_state_dict(found.load_tensors("planner", "torch"))
+        device = device_of(self.head)
+        self._kept = {name: weight.to(device) for name, weight in found.load_tensors("kept", "torch").items()}
+        restore_optimizer(self.optimizer, found.load_tensors("optimizer", "torch"))
+        self.ended = str(found.state["ended"])
+
+
+# ---------------------------------------------------------------- states and targets
+
+
+class Masks(NamedTuple):
+    """Masks of answers.
+
+    Attributes:
+        masked_BL: Positions that are masked.
+        eligible_BL: Those of them in the window.
+    """
+
+    masked_BL: Tensor
+    eligible_BL: Tensor
+
+
+def draw_masks(rng: np.random.Generator, num: int, length: int, *, min_window: int) -> Masks:
+    """Masks of ``num`` answers as in the module's first lines: each window has at least one."""
+    least = min(min_window, length)
+    size_B = rng.integers(least, length + 1, num)
+    start_B = (rng.random(num) * (length - size_B + 1)).astype(np.int64)
+    # 1 - u lies in (0, 1], so that at least one position of every window is masked.
+    num_masks_B = np.ceil(size_B * (1 - rng.random(num))).astype(np.int64)
+    place_L = np.arange(length)
+    inside_BL = (place_L >= start_B[:, None]) & (place_L < (start_B + size_B)[:, None])
+    rank_BL = np.where(inside_BL, rng.random((num, length)), 2.0).argsort(1).argsort(1)
+    eligible_BL = inside_BL & (rank_BL < num_masks_B[:, None])
+    masked_BL = eligible_BL | (place_L >= (start_B + size_B)[:, None])
+    return Masks(torch.from_numpy(masked_BL), torch.from_numpy(eligible_BL))
+
+
+def rule_target(rule: UnmaskPolicy, context: StepContext) -> Tensor:
+    """Positions (B, L) that a rule reveals."""
+    return rule.select(context).reveal_BL & context.eligible_BL
+
+
+def true_lead(logits_MV: Tensor, true_M: Tensor, *, mask_id: int) -> Tensor:
+    """Probability of the true token less that of the likeliest other one, shape (M,), float64."""
+    masked = torch.tensor([mask_id], device=logits_MV.device)
+    p_MV = logits_MV.double().index_fill(1, masked, -torch.inf).softmax(1)
+    true_M1 = true_M[:, None]
+    return p_MV.gather(1, true_M1)[:, 0] - p_MV.scatter(1, true_M1, -1.0).amax(1)
+
+
+def lead_target(lead_BL: Tensor, eligible_BL: Tensor, *, least: float) -> Tensor:
+    """Eligible positions (B, L) that lead by ``least``, and each row's largest lead, so that decoding moves on."""
+    lead_BL = lead_BL.masked_fill(~eligible_BL, -torch.inf)
+    best_BL = eligible_BL & (lead_BL == lead_BL.amax(1, keepdim=True))
+    return eligible_BL & ((lead_BL >= least) | (best_BL & (best_BL.cumsum(1) == 1)))
+
+
+def imitation_loss(logit_BL: Tensor, target_BL: Tensor, *, eligible_BL: Tensor, balanced: bool = False) -> Tensor:
+    """Binary cross entropy over eligible positions, nats, a scalar; 0 where nothing is eligible.
+
+    Args:
+        logit_BL: The planner's.
+        target_BL: What should be revealed.
+        eligible_BL: Positions that count.
+        balanced: Weigh what should be revealed by (#kept / #revealed), where both occur.
+    """
+    logit_M, target_M = logit_BL[eligible_BL], target_BL[eligible_BL].to(logit_BL.dtype)
+    num_reveal = float(target_M.sum())
+    num_keep = len(target_M) - num_reveal
+    weight = logit_M.new_tensor(num_keep / num_reveal) if balanced and num_reveal and num_keep else None
+    total = F.binary_cross_entropy_with_logits(logit_M, target_M, pos_weight=weight, reduction="sum")
+    return total / max(len(target_M), 1)
