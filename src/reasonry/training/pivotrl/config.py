@@ -293,7 +293,9 @@ class TrainConfig(Config):
     """Root of weights, batches and samples."""
     run: Annotated[Path | None, Neutral] = None
     """Run directory; a name under runs/ made from the settings when not given."""
-    model_options: ModelConfig = ModelConfig(dtype="float32")
+    model_options: ModelConfig = ModelConfig()
+    """How the model is loaded. The number format auto is that of the profile for adapters, float32 for all weights,
+    which small updates would not move in a shorter one."""
 
     @property
     def drawn(self) -> SamplingConfig:

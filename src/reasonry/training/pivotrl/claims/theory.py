@@ -10,6 +10,7 @@ import numpy as np
 
 from reasonry.core.claims import Measurement
 from reasonry.errors import ConfigError
+from reasonry.training.pivotrl.tabular_episodes import Tasks, turns_to_reach
 from reasonry.training.pivotrl.tabular_pivots import Arm, ArmResult, train_arm
 from reasonry.training.pivotrl.theory.identities import check_identities
 
@@ -85,6 +86,46 @@ def useful_groups(*, num_steps: int, window: int, early: int, target: float, num
         f"{row('late_useful')}; rollouts to {target:g}, random over mixed with its profile: {speedup}"
     )
     return Measurement(value, value - half, value + half, num_seeds, seed, detail)
+
+
+def fewer_turns(
+    *, level: float, num_turns: int, num_uncertain: int, num_seeds: int, seed: int, count: str = "total"
+) -> Measurement:
+    """Sampled turns of end-to-end training over those of training on pivots, until both reach a level of success.
+
+    Args:
+        level: Mean success of whole tasks.
+        num_turns: Of a task.
+        num_uncertain: Turns of a task that are not routine.
+        num_seeds: Repetitions.
+        seed: Of the first.
+        count: ``total`` counts the profile's turns as well, ``train`` does not; the other is in the detail.
+    """
+    if num_seeds < 2:
+        raise ConfigError(f"num_seeds={num_seeds} gives no interval", remedy="Use 10 or more.")
+    tasks = Tasks(num_turns=num_turns, num_uncertain=num_uncertain)
+    found = {
+        arm: [turns_to_reach(level, arm, seed=s, tasks=tasks) for s in range(seed, seed + num_seeds)]
+        for arm in ("end-to-end", "pivots", "random")
+    }
+    logs = {
+        kind: np.log(
+            [getattr(e, kind) / getattr(p, kind) for e, p in zip(found["end-to-end"], found["pivots"], strict=True)]
+        )
+        for kind in ("train", "total")
+    }
+    mean = {arm: float(np.mean([t.train for t in turns])) for arm, turns in found.items()}
+    ratio = {kind: math.exp(float(log.mean())) for kind, log in logs.items()}
+    half = _student_95(num_seeds - 1) * float(logs[count].std(ddof=1)) / math.sqrt(num_seeds)
+    start = float(np.mean([t.start_success for t in found["pivots"]]))
+    detail = (
+        f"SIMULATION, tabular; from {start:.0%} to {level:.0%} in tasks of {num_turns} turns, {num_uncertain} "
+        f"uncertain: end-to-end {mean['end-to-end']:.0f} turns, random turns {mean['random']:.0f}, pivots "
+        f"{mean['pivots']:.0f} and {found['pivots'][0].profile} to profile; ratio {ratio['train']:.2f} without the "
+        f"profile, {ratio['total']:.2f} with it; geometric mean and t interval of its logarithm over seeds"
+    )
+    value = ratio[count]
+    return Measurement(value, value * math.exp(-half), value * math.exp(half), num_seeds, seed, detail)
 
 
 def _student_95(dof: int) -> float:

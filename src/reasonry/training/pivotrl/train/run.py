@@ -127,7 +127,7 @@ def train_pivots(
         verifier = open_verifier(settings, say=say)
     audit = audit_verifier(inputs.pivots[:most], verifier, seed=config.seed)
     assert_sound(audit, allow=config.allow)
-    loaded = _load(config)
+    loaded = _load(config, inputs)
     tool_format = _tool_format(config, inputs, loaded)
     turns, left_out = _turns(config, inputs.pool, loaded, tool_format)
     pivots = [c.id for c in inputs.pivots if c.id in turns]
@@ -181,8 +181,14 @@ def _check(config: TrainConfig) -> None:
         raise ConfigError("several processes with the engine minimal", place="engine", remedy="Use engine trl.")
 
 
-def _load(config: TrainConfig) -> LoadedModel:
+def _load(config: TrainConfig, inputs: Inputs) -> LoadedModel:
     options = config.model_options
+    if options.dtype == "auto":
+        profiled = inputs.profile.policy.get("dtype") if inputs.profile and config.lora.rank else None
+        if not config.lora.rank:
+            options = options.with_(dtype="float32")
+        elif profiled in ("float32", "bfloat16", "float16"):
+            options = options.with_(dtype=profiled)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and options.device in ("auto", "cuda"):
         import torch
 

@@ -55,7 +55,7 @@ def read(path: Path) -> Iterator[Log | Unread]:
             yield row
             continue
         if not _is_chat(row.value):
-            problem = f"no column 'messages' or 'prompt' among {sorted(row.value)}"
+            problem = f"no conversation in a column 'messages' or 'prompt' (columns: {', '.join(sorted(row.value))})"
             if is_first:
                 raise DataError(problem, place=row.place, remedy="Name its format with --format.")
             yield Unread(row.place, "no messages", problem)
