@@ -47,6 +47,16 @@ METHODS: tuple[Method, ...] = (
         "docs/pivotrl.md",
     ),
     Method(
+        "dultra",
+        "training",
+        "reasonry.training.dultra",
+        "arXiv 2512.21446",
+        "preview",
+        ("train dultra", "eval diffusion-frontier"),
+        "decode a masked diffusion LM in fewer forward passes, with a planner that learns what to reveal",
+        "docs/dultra.md",
+    ),
+    Method(
         "test-time-scaling",
         "test time",
         "reasonry.test_time",
@@ -101,8 +111,8 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "eval",
         "reasonry.cli.eval:main",
-        "ppe|gsm-agent",
-        "reward models before training; agents that have to search",
+        "ppe|gsm-agent|diffusion-frontier",
+        "reward models before training; agents that have to search; decoding of diffusion models",
     ),
     Verb(
         "watermark",
@@ -117,7 +127,10 @@ VERBS: tuple[Verb, ...] = (
         "from agent logs to the turns worth training on",
     ),
     Verb(
-        "train", "reasonry.cli.train:main", "pivotrl", "train a model; the same command goes on after an interruption"
+        "train",
+        "reasonry.cli.train:main",
+        "pivotrl|dultra",
+        "train a model; the same command goes on after an interruption",
     ),
     Verb("data", "reasonry.cli.data:main", "make|check", "make problems, or check a data file line by line"),
     Verb("reproduce", "reasonry.cli.reproduce:main", "[CLAIM...]", "measure claims and print PASS or FAIL"),

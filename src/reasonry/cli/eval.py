@@ -10,6 +10,10 @@ from reasonry.cli.output import Output
 METHODS = {
     "gsm-agent": ("reasonry.cli.gsm_agent:main", "an agent that must find the premises itself, and the paths it takes"),
     "ppe": ("reasonry.cli.ppe:main", "choose a reward model by what predicts the outcome of training with it"),
+    "diffusion-frontier": (
+        "reasonry.cli.eval_diffusion_frontier:main",
+        "decode with a masked diffusion model: accuracy against forward passes of every way to choose what to reveal",
+    ),
 }
 
 

@@ -12,6 +12,10 @@ METHODS = {
         "reasonry.cli.train_pivotrl:main",
         "train on the turns of agent logs that can teach the model anything",
     ),
+    "dultra": (
+        "reasonry.cli.train_dultra:main",
+        "decode a masked diffusion model in fewer passes, by a planner that learns what to reveal",
+    ),
 }
 
 

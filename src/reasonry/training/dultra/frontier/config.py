@@ -22,7 +22,7 @@ class FrontierConfig(Config):
     knows the exact law of every token."""
     task: tyro.conf.Positional[str] = ""
     """A task over symbols (pairs:4, ledger:4, chain:8, addition:6, ...), or, for a model with a tokenizer, one in words
-    (word-problems, gsm8k, a JSONL file of questions and answers); the oracle's own when not given."""
+    (word-problems, gsm8k, or a JSONL file of questions or prompts and answers); the oracle's own when not given."""
     planners: tuple[Path, ...] = ()
     """Folders of trained planners."""
     policies: tuple[str, ...] = ("sweep",)
@@ -54,7 +54,8 @@ class FrontierConfig(Config):
     show: Annotated[int, Neutral, Field(ge=0)] = 3
     """Prompts whose decodings are kept step by step and shown, for each policy if there are few, else for the best."""
     verifier: str = ""
-    """Of tasks in words: number, exact, math, regex:PATTERN, json:PATH; the task's own when not given."""
+    """Of tasks in words: number, exact, math, regex:PATTERN, json:PATH; when not given the task's own, and exact for a
+    file of prompts."""
     instruction: str | None = None
     """Appended to every question in words; the task's own when not given."""
     run: Annotated[Path | None, Neutral] = None

@@ -11,14 +11,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from reasonry.core import seeds
-from reasonry.core.task import Task
-from reasonry.core.verify import Verifier, make_verifier
-from reasonry.errors import ConfigError, DataError
+from reasonry.errors import ConfigError
 from reasonry.tasks import load_task
 from reasonry.tasks.token_tasks import base
 from reasonry.tasks.token_tasks.base import Ints, TokenTask
@@ -67,12 +66,20 @@ class Prompts(Protocol):
         """Judge answers to the prompts from ``start`` on; what follows an end token is made end tokens before."""
         ...
 
+    def expected(self, index: int) -> str:
+        """The right answer, as the verifier compares with it; empty where many are right."""
+        ...
+
     def spell_prompt(self, index: int) -> str:
         """A prompt, for people."""
         ...
 
     def spell(self, ids: Sequence[int]) -> list[str]:
         """The text of each token."""
+        ...
+
+    def text(self, ids: Sequence[int]) -> str:
+        """An answer as a whole, without what follows its end token."""
         ...
 
 
@@ -126,6 +133,10 @@ def load_prompts(config: FrontierConfig, denoiser: Denoiser, tokenizer: PreTrain
     """
     if is_over_symbols(config.task_name):
         return SymbolPrompts(make_task(config.task_name), denoiser, num=config.num_prompts, seed=config.seed)
+    from reasonry.training.dultra.frontier.word_prompts import FilePrompts, WordPrompts, has_prompts
+
+    if (path := Path(config.task_name)).is_file() and has_prompts(path):
+        return FilePrompts(path, config, denoiser, tokenizer, answer_len=decoding_of(config).answer_len)
     if tokenizer is None:
         raise ConfigError(
             f"{config.task_name!r} is in words, and {denoiser.name} has no tokenizer",
@@ -180,9 +191,14 @@ class SymbolPrompts:
             return Judged(checked.is_right_B.tolist(), checked.share_right_B.tolist())
         except Exception as e:  # a verifier of somebody else's task may raise anything; it is counted and shown
             if len(answer_BL) == 1:
-                return Judged([False], [0.0], 1, _said(e))
+                return Judged([False], [0.0], 1, said(e))
         parts = [self.judge(start + i, answer_BL[i : i + 1]) for i in range(len(answer_BL))]
-        return _joined(parts)
+        return joined(parts)
+
+    def expected(self, index: int) -> str:
+        """Empty: the task says what is right."""
+        del index
+        return ""
 
     def spell_prompt(self, index: int) -> str:
         """A prompt's symbols."""
@@ -192,89 +208,20 @@ class SymbolPrompts:
         """Symbols."""
         return spell([ids], self.task.vocab)[0]
 
+    def text(self, ids: Sequence[int]) -> str:
+        """Symbols with blanks between them, up to and with the first end token."""
+        given = list(ids)
+        return " ".join(self.spell(given[: given.index(base.END) + 1] if base.END in given else given))
 
-class WordPrompts:
-    """Prompts of a task in words.
 
-    Args:
-        task: Questions with answers.
-        tokenizer: The denoiser's; with its chat template where it has one, else the question as a paragraph.
-        denoiser: What reads them.
-        verifier: Name of the verifier; empty for the task's.
-        instruction: Appended to every question; None for the task's.
-
-    Raises:
-        ConfigError: There is no such verifier.
-        DataError: A prompt without tokens, or fewer than two problems.
-    """
-
-    def __init__(
-        self,
-        task: Task,
-        tokenizer: PreTrainedTokenizerBase,
-        denoiser: Denoiser,
-        *,
-        verifier: str = "",
-        instruction: str | None = None,
-    ) -> None:
-        if len(task.problems) < 2:
-            raise DataError(f"{len(task.problems)} problems are too few to compare anything", place=task.source)
-        self.task, self._tokenizer, self._end_id = task, tokenizer, denoiser.end_id
-        self._verifier: Verifier = make_verifier(verifier or task.verifier)
-        self._instruction = task.instruction if instruction is None else instruction
-
-    @property
-    def num(self) -> int:
-        """How many there are: as many as were asked for, or as the file has."""
-        return len(self.task.problems)
-
-    def rows(self, start: int, stop: int) -> list[list[int]]:
-        """Token ids of some prompts."""
-        return self._rows[start:stop]
-
-    @cached_property
-    def _rows(self) -> list[list[int]]:
-        return [self._ids(index) for index in range(self.num)]
-
-    def _ids(self, index: int) -> list[int]:
-        text = self.spell_prompt(index)
-        if self._tokenizer.chat_template:
-            turns = [{"role": "user", "content": text}]
-            ids = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True)["input_ids"]  # pyright: ignore
-        else:
-            ids = self._tokenizer(text + "\n")["input_ids"]
-        if not ids:
-            raise DataError("the prompt is empty", place=f"problem {self.task.problems[index].id}")
-        return [int(token) for token in ids]  # pyright: ignore
-
-    def judge(self, start: int, answer_BL: Ints) -> Judged:
-        """Judge the text before the end token; an answer without one counts as cut off."""
-        return _joined([self._judge(start + row, answer_L.tolist()) for row, answer_L in enumerate(answer_BL)])
-
-    def _judge(self, index: int, ids: list[int]) -> Judged:
-        is_cut_off = self._end_id is not None and self._end_id not in ids
-        text = self._tokenizer.decode(self._own(ids), skip_special_tokens=True)
-        try:
-            is_right = self._verifier.grade(str(text), self.task.problems[index], cut_off=is_cut_off).is_right
-        except Exception as e:  # what a model wrote may break any verifier; it is counted and shown
-            return Judged([False], [0.0], 1, _said(e))
-        return Judged([is_right], [float(is_right)])
-
-    def _own(self, ids: list[int]) -> list[int]:
-        return ids[: ids.index(self._end_id)] if self._end_id in ids else ids
-
-    def spell_prompt(self, index: int) -> str:
-        """The question with its instruction."""
-        question = self.task.problems[index].question
-        return f"{question}\n\n{self._instruction}" if self._instruction else question
-
-    def spell(self, ids: Sequence[int]) -> list[str]:
-        """The text of each token, alone."""
-        return [str(self._tokenizer.decode([token])) for token in ids]
+def fingerprints(prompts: Prompts) -> list[str]:
+    """12 hex digits for each prompt with its right answer: what a run that goes on must find again."""
+    pairs = [(row, prompts.expected(index)) for index, row in enumerate(prompts.rows(0, prompts.num))]
+    return [hashlib.blake2b(repr(pair).encode("utf-8", "replace"), digest_size=6).hexdigest() for pair in pairs]
 
 
 def digest(rows: Sequence[Sequence[int]]) -> str:
-    """16 hex digits over prompts: what shows that all policies and all sessions decoded the same ones."""
+    """16 hex digits over prompts: what shows that all policies decoded the same ones."""
     return hashlib.blake2b(repr([list(map(int, row)) for row in rows]).encode(), digest_size=8).hexdigest()
 
 
@@ -287,11 +234,13 @@ def as_batch(rows: Sequence[Sequence[int]], *, pad_id: int) -> tuple[Ints, np.nd
     return ids_BP, np.arange(P) >= P - np.array([len(row) for row in rows])[:, None]
 
 
-def _said(e: Exception) -> str:
+def said(e: Exception) -> str:
+    """An error in one line."""
     return f"{type(e).__name__}: {e}"[:200]
 
 
-def _joined(parts: Sequence[Judged]) -> Judged:
+def joined(parts: Sequence[Judged]) -> Judged:
+    """Judgements of parts of a batch as one."""
     return Judged(
         [right for part in parts for right in part.right],
         [share for part in parts for share in part.share],

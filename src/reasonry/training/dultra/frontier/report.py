@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from reasonry.core.report import (
     Block,
-    Cell,
     Chart,
     Code,
     Column,
@@ -18,6 +17,7 @@ from reasonry.core.report import (
     Section,
     Table,
 )
+from reasonry.core.report.model import Cell
 from reasonry.training.dultra.frontier.results import Frontier, PolicyResult, Value
 from reasonry.training.dultra.frontier.run import Compared
 from reasonry.training.dultra.frontier.shown import ShownRow
@@ -25,12 +25,12 @@ from reasonry.training.dultra.report import Strip, TradeOff, plan_map, reveal_ch
 from reasonry.training.dultra.report.reveal import MOST_IN_A_LINE
 
 _MOST_LONG = 4
-_MOST_MAPS = 4
+_MOST_MAPS = 3
 _COMPUTED = """\
 **Forward passes** (NFE) are counted for each row until it is done; rows do not wait for each other. **Tokens per \
-forward** count up to and with the first end token. **Tokens read** are what the denoiser processed for one decoding, \
-which is what caches save. **Seconds** are the wall time of decoding a batch over its rows, the planner's included; its \
-own are given beside.
+forward** count up to and with the first end token. **Tokens read** are what the denoiser processed for one \
+decoding, which is what caches save. **Seconds** are the wall time of decoding a batch over its rows, the planner's \
+included; its own are given beside.
 
 **Intervals** cover 95 %. Accuracy: Wilson's, with as many decodings as independent ones would be as precise (prompts \
 are clusters when each is decoded more than once). Passes: bootstrap over prompts. The best of many settings is \
@@ -143,7 +143,12 @@ def _frontier(result: Frontier) -> Section:
 
 
 def _points(policies: Sequence[PolicyResult]) -> list[TradeOff]:
-    return [TradeOff(p.label, p.family, *p.nfe, *p.accuracy, p.is_dominated) for p in policies]
+    return [TradeOff(p.label, p.family, *p.nfe, *p.accuracy, p.is_dominated) for p in _planned_first(policies)]
+
+
+def _planned_first(policies: Sequence[PolicyResult]) -> list[PolicyResult]:
+    """In this order kinds get their colours and marks: those of planners should be like no rule's."""
+    return sorted(policies, key=lambda p: not _is_planned(p))
 
 
 def _by_seconds(policies: Sequence[PolicyResult]) -> list[TradeOff]:
@@ -156,8 +161,8 @@ def _by_seconds(policies: Sequence[PolicyResult]) -> list[TradeOff]:
 
     ms = {p.label: max(1e3 * p.seconds, 1e-6) for p in policies}
     return [
-        TradeOff(p.label, p.family, *[ms[p.label]] * 3, *p.accuracy, is_slower(p))
-        for p in sorted(policies, key=lambda p: ms[p.label])
+        TradeOff(p.label, p.family, ms[p.label], ms[p.label], ms[p.label], *p.accuracy, is_slower(p))
+        for p in _planned_first(policies)
     ]
 
 
@@ -176,23 +181,19 @@ def _fastest(result: Frontier) -> Section:
         Column(f"fastest at {result.target:.0%} or more"),
         Column("forward passes", "decimal", 2),
         Column("accuracy", "percent", 1),
-        Column("tokens per forward", "decimal", 2),
         Column("ms a decoding", "decimal", 2),
-        Column("of these in the planner", "decimal", 2),
+        Column("in the planner", "decimal", 2),
         Column("AUP", "decimal", 1),
-        Column("most accurate"),
     ]
     table: list[list[Cell]] = []
     for name, fastest, most, aup in fastest_rows(result):
-        told = f"{most.label}: {most.accuracy.value:.1%} in {most.nfe.value:.1f}"
         if fastest is None:
-            table.append([name, "none", None, None, None, None, None, aup, told])
+            told = f"none: {most.label} has {most.accuracy.value:.1%} in {most.nfe.value:.1f}"
+            table.append([name, told, None, None, None, None, aup])
             continue
         head = 1e3 * fastest.head_seconds if fastest.head_seconds else None
-        cost: list[Cell] = [fastest.tokens_per_forward, 1e3 * fastest.seconds, head]
-        table.append(
-            [name, fastest.label, _estimate(fastest.nfe), _estimate(fastest.accuracy), *cost, aup, told]
-        )  # fmt: skip
+        figures: list[Cell] = [_estimate(fastest.nfe), _estimate(fastest.accuracy), 1e3 * fastest.seconds, head, aup]
+        table.append([name, fastest.label, *figures])
     caption = "Of each kind the setting with the fewest passes among those whose measured accuracy is high enough."
     return Section(f"At {result.target:.0%} accuracy or more", [Table(columns, table, "", caption)])
 
@@ -205,15 +206,15 @@ def _decodings(compared: Compared) -> list[Section]:
     if not rows:
         return []
     blocks: list[Block] = []
-    for index in dict.fromkeys(row.index for row in rows):
-        mine = [row for row in rows if row.index == index]
+    for index in dict.fromkeys(row.number for row in rows):
+        mine = [row for row in rows if row.number == index]
         blocks.append(Prose(f"**Prompt {index + 1}** {_quoted(mine[0].prompt)}"))
         blocks += _strips(mine, index)
-    planned = [row for row in rows if row.q][:_MOST_MAPS]
+    planned = [row for row in rows if row.q and row.number == 0][:_MOST_MAPS]
     for row in planned:
         spec = plan_map(row.q, revealed_at=row.revealed_at, forced=row.forced, tokens=row.tokens)
         about = "Probability of revealing each position at each forward pass, and what was revealed."
-        title = f"What {row.policy} had in mind, prompt {row.index + 1}"
+        title = f"What {row.policy} had in mind, prompt {row.number + 1}"
         caption = "A dot: revealed at this pass. A ring: nothing was chosen, and the likeliest was revealed."
         blocks.append(Chart(spec, title, about, caption))
     lead = "Cells are tokens, darker where they were revealed later; an amber frame: the policy chose nothing itself."

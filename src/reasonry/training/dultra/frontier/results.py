@@ -1,7 +1,7 @@
 """What was found: each policy's accuracy, passes and cost, and what a kind of policy makes of its settings.
 
-    accuracy   right answers over decodings. Decodings of one prompt are not independent: with several seeds the interval
-               is Wilson's for as many decodings as would be as precise if they were,
+    accuracy   right answers over decodings. Those of one prompt are not independent: with several seeds the interval is
+               Wilson's for as many decodings as would be as precise if they were,
                    n_eff = p (1 - p) / Var,   Var = sum_i (p_i - p)^2 / (P (P - 1)),   between P and all decodings,
                p_i the accuracy on prompt i (P prompts); P where every prompt has the same
     passes     forward passes (NFE) of a decoding, mean; bootstrap interval over prompts

@@ -7,7 +7,6 @@ that was killed makes the missing rows, each a function of config and weights bu
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -17,27 +16,21 @@ from reasonry.core import work as working_
 from reasonry.core.plain import plain
 from reasonry.core.rows import FileStore, Row, check_kept
 from reasonry.core.run import Run, default_folder, read_json
-from reasonry.errors import ConfigError, DataError, RunMismatchError
-from reasonry.tasks.token_tasks.find import make_task
-from reasonry.tasks.token_tasks.ledger import Ledger
-from reasonry.tasks.token_tasks.pairs import Pairs
+from reasonry.errors import DataError, RunMismatchError
 from reasonry.training.dultra.decoding import DecodingConfig
-from reasonry.training.dultra.denoiser import Denoiser
 from reasonry.training.dultra.frontier import measure, shown
-from reasonry.training.dultra.frontier.config import ORACLE, FrontierConfig
+from reasonry.training.dultra.frontier.config import FrontierConfig
+from reasonry.training.dultra.frontier.equipment import Equipment, equip
 from reasonry.training.dultra.frontier.measure import Place, measure_batch
-from reasonry.training.dultra.frontier.prompts import Prompts, decoding_of, load_prompts
+from reasonry.training.dultra.frontier.prompts import decoding_of, fingerprints
 from reasonry.training.dultra.frontier.results import Frontier, csv_text, frontier
 from reasonry.training.dultra.frontier.shown import ShownRow
 from reasonry.training.dultra.frontier.sweep import Contender, Contest, contest
 from reasonry.training.dultra.policies.base import UnmaskPolicy
-from reasonry.training.dultra.policies.make import make_policy
 from reasonry.training.dultra.trajectory_file import weights_fingerprint
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-    from reasonry.training.dultra.planner import PlannerHead
+    pass
 
 VERB = "eval diffusion-frontier"
 Say = Callable[[str], None]
@@ -63,26 +56,6 @@ class Compared(NamedTuple):
     shown: tuple[ShownRow, ...]
 
 
-class Equipment(NamedTuple):
-    """What decodes.
-
-    Attributes:
-        denoiser: The model.
-        prompts: What it reads.
-        planners: Heads by folder, on its device.
-        notes: What is odd about them.
-    """
-
-    denoiser: Denoiser
-    prompts: Prompts
-    planners: Mapping[Path, PlannerHead]
-    notes: tuple[str, ...]
-
-    def policy(self, contender: Contender) -> UnmaskPolicy:
-        """The policy itself."""
-        return make_policy(contender.text, self.planners[contender.planner] if contender.planner else None)
-
-
 def compare(
     config: FrontierConfig,
     *,
@@ -106,6 +79,9 @@ def compare(
     lengths = {"answer_len": decoding.answer_len, "block_len": decoding.block_len}
     asked = contest(config.policies, config.planners, **lengths)
     folder = config.run or default_folder(VERB, config, Path(config.denoiser).name, config.task)
+    equipment = None
+    if not (folder / _MADE_WITH).exists():  # what does not go together leaves no run behind
+        equipment = equip(config, decoding, asked, say)
     with Run(VERB, config, folder=folder, seed=config.seed, warn=say) as run:
         with (
             working_.stored(run, _DECODED, say, key=Place._fields, check=_check(measure.is_row)) as decoded,
@@ -113,19 +89,20 @@ def compare(
         ):
             known = _known(run)
             todo = _missing(config, decoding, asked, decoded, num=_num_prompts(config, known))
-            equipment = None
             if todo or not known:
                 run.record_environment("sample-stable")
                 open_run(run, "sample-stable")
-                equipment = _equip(config, decoding, asked, run, say)
-                known = _known(run)
+                equipment = equipment or equip(config, decoding, asked, say)
+                known = _made_with(config, equipment, run)
                 _decode(config, decoding, asked, equipment, run, decoded, say)
             else:
                 open_run(run, "finished")
             result = _result(config, decoding, asked, decoded, known)
             labels, num = shown.chosen(result), min(config.show, _num_prompts(config, known))
             if needed := shown.missing(kept, labels, num):
-                equipment = equipment or _equip(config, decoding, asked, run, say)
+                if equipment is None:
+                    equipment = equip(config, decoding, asked, say)
+                    _made_with(config, equipment, run)
                 _keep_shown(config, decoding, asked, equipment, needed, num, run, kept)
             rows = shown.read(kept, labels, num)
         atomic.write_json(run.path("results.json"), results_json(result, decoding))
@@ -143,78 +120,6 @@ def results_json(result: Frontier, decoding: DecodingConfig) -> dict[str, Any]:
         "frontier": [policy.label for policy in result.undominated],
         "fastest": fastest.label if fastest else None,
     }
-
-
-# ---------------------------------------------------------------- what decodes
-
-
-def _equip(config: FrontierConfig, decoding: DecodingConfig, asked: Contest, run: Run, say: Say) -> Equipment:
-    """Load everything, and refuse to go on with another denoiser or planner than the run began with."""
-    say(f"loading {config.denoiser}")
-    denoiser, tokenizer, identity = _load(config)
-    prompts = load_prompts(config, denoiser, tokenizer)
-    _check_length(prompts, denoiser, decoding)
-    used = list(dict.fromkeys(c.planner for c in asked.contenders if c.planner))
-    planners: dict[Path, PlannerHead] = {}
-    notes: list[str] = []
-    for folder in used:
-        planners[folder], odd = _load_planner(folder, denoiser, decoding)
-        notes += [f"{line} ({folder})" if len(used) > 1 else line for line in odd]
-    for note in notes:
-        say(f"note: {note}")
-    made = {"denoiser": identity, "planners": {str(f): weights_fingerprint(head) for f, head in planners.items()}}
-    path, before = run.path(_MADE_WITH), _known(run)
-    for name, value in made.items():
-        if before and before.get(name) != value:
-            raise RunMismatchError(
-                f"the run began with the {name} {before.get(name)}, this command would go on with {value}",
-                place=str(run.folder),
-                remedy="Continue with what it began with, or choose another --run. Nothing was changed.",
-            )
-    there = {"asked": config.num_prompts, "num": prompts.num}
-    atomic.write_json(path, {**made, **there, "name": denoiser.name, "notes": notes})
-    return Equipment(denoiser, prompts, planners, tuple(notes))
-
-
-def _load(config: FrontierConfig) -> tuple[Denoiser, PreTrainedTokenizerBase | None, dict[str, Any]]:
-    if config.denoiser.startswith(ORACLE):
-        from reasonry.training.dultra.oracle import OracleDenoiser
-
-        task = make_task(config.denoiser.removeprefix(ORACLE))
-        if not isinstance(task, Pairs | Ledger):
-            raise ConfigError(
-                f"no exact laws are known for {task.name}", place="denoiser", remedy="Use pairs:N or ledger:N."
-            )
-        oracle = OracleDenoiser(task)
-        return oracle, None, {"model": oracle.name}
-    from reasonry.training.dultra.checkpoints import load_denoiser
-
-    loaded = load_denoiser(config.denoiser, config.model_options)
-    return loaded.denoiser, loaded.tokenizer, loaded.identity
-
-
-def _load_planner(folder: Path, denoiser: Denoiser, decoding: DecodingConfig) -> tuple[PlannerHead, list[str]]:
-    from reasonry.training.dultra.planner import PlannerWarning, load_planner
-
-    head = load_planner(folder)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PlannerWarning)  # said in the run's own words
-        try:
-            odd = head.check_fits(denoiser, block_len=decoding.block_len, answer_len=decoding.answer_len)
-        except DataError as e:
-            raise DataError(e.problem, place=str(folder), remedy=e.remedy) from e
-    return head.to(measure.device_of(denoiser)), odd  # pyright: ignore[reportArgumentType]
-
-
-def _check_length(prompts: Prompts, denoiser: Denoiser, decoding: DecodingConfig) -> None:
-    longest = max(map(len, prompts.rows(0, prompts.num)))
-    if denoiser.max_len is not None and longest + decoding.answer_len > denoiser.max_len:
-        raise DataError(
-            f"a prompt of {longest} and an answer of {decoding.answer_len} tokens do not fit the {denoiser.max_len} "
-            f"of {denoiser.name}",
-            place="answer_len",
-            remedy="Shorten answer_len or the prompts.",
-        )
 
 
 # ---------------------------------------------------------------- decoding
@@ -320,6 +225,34 @@ def _keep_shown(
 
 def _check(is_sound: Callable[[Row], bool]) -> Callable[[Sequence[Row], Path], None]:
     return lambda rows, path: check_kept(rows, path, is_sound)
+
+
+def _made_with(config: FrontierConfig, equipment: Equipment, run: Run) -> dict[str, Any]:
+    """Write down what decodes what, or refuse to go on with anything else than the run began with."""
+    heads = {str(folder): weights_fingerprint(head) for folder, head in equipment.planners.items()}
+    made = {"denoiser": dict(equipment.identity), "planners": heads}
+    prompts = fingerprints(equipment.prompts)
+    before = _known(run)
+    if before:
+        changed = [name for name, value in made.items() if before.get(name) != value]
+        changed += ["prompts"] * any(a != b for a, b in zip(before["prompts"], prompts, strict=False))
+        if changed:
+            raise RunMismatchError(
+                f"the run began with other {changed[0]} than there are now: "
+                f"{before.get(changed[0]) if changed[0] in made else 'questions or answers were edited'}",
+                place=str(run.folder),
+                remedy="Continue with what it began with, or choose another --run. Nothing was changed.",
+            )
+    known = {
+        **made,
+        "prompts": prompts,
+        "asked": config.num_prompts,
+        "num": equipment.prompts.num,
+        "name": equipment.denoiser.name,
+        "notes": list(equipment.notes),
+    }
+    atomic.write_json(run.path(_MADE_WITH), known)
+    return known
 
 
 def _known(run: Run) -> dict[str, Any]:

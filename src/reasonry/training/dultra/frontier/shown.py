@@ -23,13 +23,16 @@ from reasonry.training.dultra.decoding import DecodingConfig, Seen, until_end
 from reasonry.training.dultra.denoiser import Denoiser
 from reasonry.training.dultra.frontier.measure import decode_prompts, seeds_of
 from reasonry.training.dultra.frontier.prompts import Prompts
-from reasonry.training.dultra.frontier.results import Frontier, PolicyResult
+from reasonry.training.dultra.frontier.results import Frontier
 from reasonry.training.dultra.policies.base import UnmaskPolicy
 from reasonry.training.dultra.trajectory import NEVER
 
 FOLDER = "trajectories"
-KEY = ("policy", "index")
+KEY = ("policy", "number")
 MOST_POLICIES = 8
+"""As many as this are all shown."""
+MOST_SHOWN = 6
+"""Of more than that, so many."""
 _DIGITS = 4
 
 
@@ -38,9 +41,10 @@ class ShownRow(NamedTuple):
 
     Attributes:
         policy: Label.
-        index: Which prompt.
+        number: Which prompt, from 0.
         prompt: Its text.
-        tokens: Text of each token of the answer.
+        text: The answer, without what follows its end token.
+        tokens: Text of each token.
         revealed_at: Step from 0 that revealed each; -1 where none did.
         forced: Whether the policy chose nothing itself, for each step.
         right: Whether the answer is right.
@@ -49,8 +53,9 @@ class ShownRow(NamedTuple):
     """
 
     policy: str
-    index: int
+    number: int
     prompt: str
+    text: str
     tokens: list[str]
     revealed_at: list[int]
     forced: list[bool]
@@ -65,20 +70,24 @@ class ShownRow(NamedTuple):
 
 
 def chosen(result: Frontier) -> list[str]:
-    """Labels of the policies whose decodings are shown: all of few, else of each kind the one that a user would pick.
+    """Labels of the policies whose decodings are shown.
 
-    That is its fastest setting at the target accuracy, or, where no kind has one, its most accurate setting.
+    All of few, in their order; else those of each kind that a user would pick, planners before rules, from few passes
+    to many: a kind's fastest setting at the target accuracy, or, where it has none, its most accurate one if it is a
+    planner's or no kind has any.
     """
     if len(result.policies) <= MOST_POLICIES:
         return [policy.label for policy in result.policies]
-    picks = [family.fastest for family in result.families if family.fastest is not None]
-    found: list[PolicyResult] = [result.of(label) for label in picks]
-    if found:
-        found.sort(key=lambda p: (p.nfe.value, p.label))
-    else:
-        found = [result.of(family.most_accurate) for family in result.families]
-        found.sort(key=lambda p: (-p.accuracy.value, p.nfe.value, p.label))
-    return [policy.label for policy in found[:MOST_POLICIES]]
+    picks = [
+        result.of(family.fastest or family.most_accurate)
+        for family in result.families
+        if family.fastest is not None or family.name.startswith("planner") or result.fastest is None
+    ]
+    ranked = sorted(
+        picks,
+        key=lambda p: (p.accuracy.value < result.target, not p.family.startswith("planner"), p.nfe.value),
+    )
+    return [p.label for p in sorted(ranked[:MOST_SHOWN], key=lambda p: p.nfe.value)]
 
 
 def missing(store: Store, labels: Sequence[str], num: int) -> list[str]:
@@ -134,8 +143,9 @@ def keep(
         nfe = int(t.nfe_B[row])
         shown = ShownRow(
             policy=label,
-            index=row,
+            number=row,
             prompt=prompts.spell_prompt(row),
+            text=prompts.text(answer_BL[row].tolist()),
             tokens=prompts.spell(t.tokens_BL[row].tolist()),
             revealed_at=[int(step) for step in t.revealed_at_BL[row].tolist()],
             forced=t.is_forced_BS[row, :nfe].tolist(),
@@ -160,7 +170,7 @@ def is_row(row: Row) -> bool:
         return False
     steps = [step for step in row["revealed_at"] if step != NEVER]
     is_within = all(isinstance(step, int) and 0 <= step < len(row["forced"]) for step in steps)
-    return is_within and isinstance(row["policy"], str) and isinstance(row["index"], int)
+    return is_within and isinstance(row["policy"], str) and isinstance(row["number"], int)
 
 
 def slug(label: str) -> str:

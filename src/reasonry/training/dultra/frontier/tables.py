@@ -5,8 +5,7 @@ from __future__ import annotations
 from reasonry.training.dultra.frontier.report import fastest_rows
 from reasonry.training.dultra.frontier.results import Frontier, PolicyResult, Value
 from reasonry.training.dultra.frontier.run import Compared
-from reasonry.training.dultra.frontier.shown import MOST_POLICIES, ShownRow
-from reasonry.training.dultra.trajectory import NEVER
+from reasonry.training.dultra.frontier.shown import MOST_POLICIES
 
 Cells = tuple[list[str], list[list[str]]]
 
@@ -58,21 +57,14 @@ def shown_lines(found: Compared) -> list[str]:
     if len(found.result.policies) > MOST_POLICIES:
         return []
     lines: list[str] = []
-    for index in dict.fromkeys(row.index for row in found.shown):
-        mine = [row for row in found.shown if row.index == index]
+    for index in dict.fromkeys(row.number for row in found.shown):
+        mine = [row for row in found.shown if row.number == index]
         lines.append(f"prompt {index + 1}: {' '.join(mine[0].prompt.split())}")
         for row in mine:
             verdict = "right" if row.right else f"{row.share:.0%} of its parts right"
             lines.append(f"  {row.policy}: {row.nfe} passes, {verdict}")
-            lines.append(f"    {_answer(row)}")
+            lines += [f"    {line}" for line in row.text.splitlines()]
     return lines
-
-
-def _answer(row: ShownRow) -> str:
-    """The tokens that were revealed; symbols parted by blanks, words as they join up."""
-    tokens = [token for token, at in zip(row.tokens, row.revealed_at, strict=True) if at != NEVER]
-    joint = "" if any(token[:1].isspace() for token in tokens) else " "
-    return " ".join(joint.join(tokens).split())
 
 
 def _percent(value: Value) -> str:

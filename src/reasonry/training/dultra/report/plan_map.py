@@ -1,7 +1,7 @@
 """A planner's mind: its probability of revealing each position at each step, and what was revealed.
 
-Rows are steps from the top, columns are positions; a dot marks what a step revealed, a ring what it was forced to. White
-is what is revealed already or not open yet.
+Rows are steps from the top, columns are positions; a dot marks what a step revealed, a ring what it was forced to.
+White is what is revealed already or not open yet.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from reasonry.core.report.style import LIGHT
 
 _MOST_TOKENS = 40
 _MOST_ROWS_PX = 720
-_ROW_PX = 26
+_ROW_PX = 24
 
 
 def plan_map(
@@ -71,7 +71,7 @@ def plan_map(
         "type": "quantitative",
         "title": "probability of revealing",
         "scale": {"domain": [0, 1], "range": list(LIGHT.ramp)},
-        "legend": {"gradientLength": 160, "gradientThickness": 8, "format": ".1f"},
+        "legend": {"gradientLength": 160, "gradientThickness": 8, "format": ".1f", "offset": 24},
     }
     tooltip = [
         figure("step", "forward pass", "d"),
@@ -82,7 +82,7 @@ def plan_map(
     ]
     place: Spec = {"x": x, "y": y, "tooltip": tooltip}
     row_px = min(_ROW_PX, max(3, _MOST_ROWS_PX // num_steps))
-    size = max(4, min(48, row_px * 2))
+    size = max(4, min(64, row_px * 3))
     dot: Spec = {"type": "point", "size": size, "opacity": 1, "stroke": LIGHT.ground, "strokeWidth": 1}
     layers: list[Spec] = [
         {"mark": {"type": "rect"}, "encoding": {**place, "color": shade}},

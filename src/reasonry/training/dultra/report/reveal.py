@@ -1,7 +1,7 @@
-"""Which position was revealed when: an answer as a strip of cells, coloured by forward pass, that fills as a slider goes.
+"""Which position was revealed when: an answer as a strip of cells, coloured by forward pass; a slider fills it.
 
-Strips of several policies under one another show how they share out the same answer. Cells that no pass revealed, behind
-an end token, stay empty.
+Strips of several policies under one another show how they share out the same answer. Cells that no pass revealed,
+behind an end token, stay empty.
 """
 
 from __future__ import annotations

@@ -62,18 +62,19 @@ def trade_off_chart(
     families = distinct(p.family for p in points)
     x = _cost_axis(points, cost_title, cost_format)
     y = quantity("y", "accuracy", ".0%", domain=[0, 1], nice=False)
+    colours = [LIGHT.series[i % len(LIGHT.series)] for i in range(len(families))]
+    turn = [i // len(LIGHT.series) % len(_SHAPES) for i in range(len(families))]
     rows = [
         {
             **{"label": p.label, "family": p.family, "x": p.cost, "y": p.accuracy, "low": p.low, "high": p.high},
             **{"x_low": p.cost_low, "x_high": p.cost_high, "dominated": p.is_dominated},
+            "turn": turn[families.index(p.family)],
             "interval": f"{p.low:.1%} to {p.high:.1%}",
             "spread": f"{p.cost_low:.3g} to {p.cost_high:.3g}" if p.cost_high > p.cost_low else "",
             "place": "dominated" if p.is_dominated else "on the frontier",
         }
         for p in sorted(points, key=lambda p: (families.index(p.family), p.cost, p.accuracy))
     ]
-    colours = [LIGHT.series[i % len(LIGHT.series)] for i in range(len(families))]
-    turn = [i // len(LIGHT.series) % len(_SHAPES) for i in range(len(families))]
     legend: Spec = {"title": None, "columns": min(_LEGEND_COLUMNS, len(families)), "symbolStrokeWidth": 2}
     by_family: Spec = {"field": "family", "type": "nominal"}
     colour: Spec = {**by_family, "scale": {"domain": families, "range": colours}, "legend": legend}
@@ -82,7 +83,6 @@ def trade_off_chart(
         "scale": {"domain": families, "range": [_SHAPES[i] for i in turn]},
         "legend": legend,
     }
-    dash: Spec = {**by_family, "scale": {"domain": families, "range": [_DASHES[i] for i in turn]}, "legend": None}
     fill: Spec = {
         "condition": {"test": "datum.dominated", "value": LIGHT.ground},
         **by_family,
@@ -108,10 +108,15 @@ def trade_off_chart(
             "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 7, "opacity": 0.16},
             "encoding": {"x": x, "y": y, "color": {"value": LIGHT.muted}},
         },
-        {
-            "mark": {"type": "line", "strokeWidth": 1.6},
-            "encoding": {**where, "strokeDash": dash, "opacity": faint(0.75)},
-        },
+        # One layer for each kind of dash: as a channel it would be drawn into the legend's marks.
+        *(
+            {
+                "transform": [{"filter": f"datum.turn === {i}"}],
+                "mark": {"type": "line", "strokeWidth": 1.6, "strokeDash": _DASHES[i]},
+                "encoding": {**where, "opacity": faint(0.75)},
+            }
+            for i in range(max(turn) + 1)
+        ),
         {
             "mark": {"type": "rule", "strokeWidth": 1.2},
             "encoding": {**where, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "opacity": faint(0.4)},

@@ -33,9 +33,11 @@ from reasonry.core.report.style import LIGHT
 Rows = Sequence[Mapping[str, Any]]
 
 _WINDOW = 10  # updates of the running mean
+_COMPONENTS = {"reward/right": "right answers", "reward/parts": "right parts"}
 _COMPUTED = """\
-**Reward** is the mean over the decodings of an update, which are sampled from the policy as it is: positions are drawn \
-with the planner's probabilities. Decoding with a threshold is usually better. Components are shown with their weights.
+**Reward** is the mean over the decodings of an update, which are sampled from the policy as it is: positions are \
+drawn with the planner's probabilities. Decoding with a threshold is usually better. Components are shown with their \
+weights.
 
 **Passes** are forward passes of a decoding (NFE). **Distinct** is the share of different answers among those to one \
 prompt: when it falls while accuracy stays, the model is learning one answer by heart.
@@ -198,7 +200,8 @@ def _reward(rows: Rows) -> list[Block]:
     if whole is not None:
         blocks.append(Chart(whole, "Reward", "Mean reward of each update's decodings.", span="half"))
     names = list(dict.fromkeys(key for row in rows for key in row if key.startswith("reward/")))
-    parts = _curves(rows, {name: name.removeprefix("reward/") for name in names}, y_title="reward", is_smooth=True)
+    labels = {name: _COMPONENTS.get(name, name.removeprefix("reward/")) for name in names}
+    parts = _curves(rows, labels, y_title="reward", is_smooth=True)
     if parts is not None:
         about = f"Each component with its weight, mean of {_WINDOW} updates." if len(rows) > 2 * _WINDOW else ""
         blocks.append(Chart(parts, "What it is made of", about or "Each component with its weight.", span="half"))

@@ -3,8 +3,8 @@
     log p(token_i) = log softmax(logits_i(prompt with some tokens masked, nothing but masks))[token_i]
     loss = -1 / (B L) sum_b sum_i min(w_i A_b, clip(w_i, 1 - .2, 1 + 1) A_b),   w_i = exp(logp_i - logp_old_i)
 
-Every token has a ratio of its own. One pass stands for all steps of a decoding, so that it is cheap, and biased: a token
-is scored as if nothing else had been revealed before it. Each update masks the prompt's tokens anew; old and new
+Every token has a ratio of its own. One pass stands for all steps of a decoding, so that it is cheap, and biased: a
+token is scored as if nothing else had been revealed before it. Each update masks the prompt's tokens anew; old and new
 probabilities of an update see the same masks.
 
 Shapes: B decodings, L answer.

@@ -17,7 +17,6 @@ Shapes: B decodings, L answer, R steps of all decodings, A decodings that take p
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -157,7 +156,7 @@ def replay_canvas(
     scoring: Scoring,
     *,
     advantage_B: Tensor,
-    reference: Callable[[StepContext], Tensor] | None = None,
+    reference: PlannerHead | None = None,
     on_policy: bool = False,
 ) -> Replayed:
     """Add the gradient of an update to the denoiser's, and to the planner's.
@@ -168,7 +167,7 @@ def replay_canvas(
         rollout: Decodings with their steps; hidden states are computed anew.
         scoring: Laws and clipping.
         advantage_B: Of each decoding.
-        reference: Logits of the planner that ``beta`` holds this one to, on what it sees now.
+        reference: What ``beta`` holds the planner to, on what it sees now.
         on_policy: The weights are those that drew: warn when log-probabilities differ.
 
     Warns:
@@ -180,7 +179,7 @@ def replay_canvas(
         here = steps.at(slice(steps.bounds_S[time], steps.bounds_S[time + 1]))
         canvas_BL = canvas_at(t, time, mask_id=denoiser.mask_id)
         is_used_A = (advantage_B != 0)[here.decoding_R] if not scoring.beta else torch.ones_like(here.is_forced_R)
-        here = here.where(is_used_A)._replace(bounds_S=())
+        here = here.where(is_used_A)
         for first in range(0, len(here.decoding_R), scoring.micro_batch):
             part = here.at(slice(first, first + scoring.micro_batch))
             rows_A = part.decoding_R
@@ -204,7 +203,8 @@ def replay_canvas(
                 if reference is not None and scoring.beta:
                     seen = replace(context, hidden_BLD=said.hidden_BND[:, -L:].detach())
                     with torch.no_grad():
-                        reference_A = logp_A.detach() - plan_A.detach() + reference(seen)
+                        started_A = planned_logp(reference, part, scoring, context=seen)
+                    reference_A = logp_A.detach() - plan_A.detach() + started_A
             sums.add(logp_A, old_A, rows_A, rollout, scoring, advantage_B, reference_A, on_policy)
     return sums.replayed()
 

@@ -13,10 +13,12 @@ Shapes: P prompts, G decodings of each, B = P G, L answer, S steps of the longes
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
-from typing import NamedTuple
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from reasonry.core import seeds
@@ -58,30 +60,25 @@ class Steps(NamedTuple):
     bounds_S: tuple[int, ...]
 
     def at(self, rows: slice) -> Steps:
-        """Some of the steps; ``bounds_S`` is that of all."""
-        return self._replace(
-            context=_map(self.context, lambda x: x[rows]),
-            reveal_RL=self.reveal_RL[rows],
-            is_forced_R=self.is_forced_R[rows],
-            decoding_R=self.decoding_R[rows],
-            old_plan_R=None if self.old_plan_R is None else self.old_plan_R[rows],
-            old_tok_R=self.old_tok_R[rows],
-        )
+        """Some of the steps, without ``bounds_S``."""
+        return self._map(lambda x: x[rows], ())
 
     def where(self, keep_R: Tensor) -> Steps:
         """The steps that are kept, in their order."""
         index_K = keep_R.nonzero()[:, 0]
-        ends = torch.tensor(self.bounds_S, device=keep_R.device)
-        before = torch.cat([keep_R.new_zeros(1, dtype=torch.int64), keep_R.cumsum(0)])
-        bounds = tuple(int(x) for x in before[ends])
-        return self._replace(
-            context=_map(self.context, lambda x: x[index_K]),
-            reveal_RL=self.reveal_RL[index_K],
-            is_forced_R=self.is_forced_R[index_K],
-            decoding_R=self.decoding_R[index_K],
-            old_plan_R=None if self.old_plan_R is None else self.old_plan_R[index_K],
-            old_tok_R=self.old_tok_R[index_K],
-            bounds_S=bounds,
+        before = [0, *keep_R.cumsum(0).tolist()]
+        return self._map(lambda x: x[index_K], tuple(before[end] for end in self.bounds_S))
+
+    def _map(self, change: Callable[[Tensor], Tensor], bounds_S: tuple[int, ...]) -> Steps:
+        return Steps(
+            context=_map(self.context, change),
+            reveal_RL=change(self.reveal_RL),
+            is_forced_R=change(self.is_forced_R),
+            decoding_R=change(self.decoding_R),
+            old_plan_R=None if self.old_plan_R is None else change(self.old_plan_R),
+            old_tok_R=change(self.old_tok_R),
+            mean_q=self.mean_q,
+            bounds_S=bounds_S,
         )
 
 
@@ -102,7 +99,7 @@ class Rollout(NamedTuple):
     trajectory: Trajectory
     steps: Steps
     checked: Checked
-    size_BS: Floats
+    size_BS: NDArray[np.int64]
     num_tok: int
     token_forwards: int
 
@@ -142,7 +139,7 @@ def roll_out(
     seen: list[Seen] = []
 
     def record(step: Seen) -> None:
-        kept = step.context if keep_hidden else _without_hidden(step.context)
+        kept = step.context if keep_hidden else replace(step.context, hidden_BLD=None)
         seen.append(step._replace(context=kept))
 
     decoded = decode(
@@ -230,8 +227,6 @@ def evaluate(
     Returns:
         Means, and for rewards the check and the sizes of steps of every decoding.
     """
-    import numpy as np
-
     device = device_of(denoiser)
     rows = source.test(num)
     seeds_B = [seeds.derive(seed, "dultra", name, i) for i in range(num)]
@@ -278,13 +273,11 @@ def _slice(rows: Rows, part: slice) -> Rows:
 
 def _map(context: StepContext, change: Callable[[Tensor], Tensor]) -> StepContext:
     values = {f.name: getattr(context, f.name) for f in fields(StepContext)}
-    return StepContext(**{name: change(x) if isinstance(x, Tensor) else x for name, x in values.items()})
+    changed: dict[str, Any] = {name: change(x) if isinstance(x, Tensor) else x for name, x in values.items()}
+    return StepContext(**changed)
 
 
 def _cat(contexts: Sequence[StepContext]) -> StepContext:
     values = {f.name: [getattr(c, f.name) for c in contexts] for f in fields(StepContext)}
-    return StepContext(**{name: torch.cat(x) if isinstance(x[0], Tensor) else x[0] for name, x in values.items()})
-
-
-def _without_hidden(context: StepContext) -> StepContext:
-    return StepContext(**{**{f.name: getattr(context, f.name) for f in fields(StepContext)}, "hidden_BLD": None})
+    joined: dict[str, Any] = {name: torch.cat(x) if isinstance(x[0], Tensor) else x[0] for name, x in values.items()}
+    return StepContext(**joined)

@@ -1,0 +1,1 @@
+"""Measurements behind the claims about decoding and training masked diffusion language models."""
