@@ -1,9 +1,9 @@
 """Steps a second of the two training engines on the same model, pivots and settings, as a ratio in one run.
 
 The engine ``trl`` is TRL's ``GRPOTrainer`` with our rendering and rewards; ``minimal`` is our plain loop, which reads
-the prompt of a group once, for sampling and for the gradient. Both take B pivots a step and G actions of each, all weights,
-no divergence term. A training of few steps and one of more are timed; their difference is free of what it takes to
-load, to audit and to save. The engines take turns.
+the prompt of a group once, for sampling and for the gradient. Both take B pivots a step and G actions of each, all
+weights, no divergence term. A training of few steps and one of more are timed; their difference is free of what it
+takes to load, to audit and to save. The engines take turns.
 
 The model is a Llama of 3 layers and width 64 with a vocabulary of bytes, made here, or ``--model`` of your own.
 

@@ -249,7 +249,9 @@ def test_a_block_that_closes_after_it_was_read_is_attended_to_as_it_was_read() -
     assert session.num_token_forwards == 28 + 8 + 14
     said = session.denoise(tokens, attend, second)
     assert session.num_token_forwards == 28 + 8 + 14 + 4 + 4  # nothing was filled in that has not been read
-    assert torch.allclose(said.logits_BNV[:, 4:8], model.denoise(tokens, attend).logits_BNV[:, P + 4 : P + 8], atol=1e-5)
+    assert torch.allclose(
+        said.logits_BNV[:, 4:8], model.denoise(tokens, attend).logits_BNV[:, P + 4 : P + 8], atol=1e-5
+    )
 
 
 @torch.no_grad()
