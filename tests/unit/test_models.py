@@ -241,8 +241,10 @@ def test_names_are_checked_without_torch(tiny_model: Path) -> None:
 
 def test_a_folder_without_config_is_named(tmp_path: Path) -> None:
     assert refused(tmp_path, DataError, "has no config.json").place == str(tmp_path)
-    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "evil/base"}')
-    assert "merge it" in refused(tmp_path, DataError, "has no config.json").remedy
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "some/base"}')
+    with pytest.raises(DataError, match="has no config") as caught:
+        models.find_model(str(tmp_path))
+    assert "merge it" in caught.value.remedy
 
 
 def test_an_adapter_beside_a_model_is_refused(folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reasonry.core.models import find_causal_lm
+from reasonry.core.models import ModelConfig, find_causal_lm
 from reasonry.core.models.adapter import adapter_folder, base_of, portable_name
 from reasonry.errors import DataError, UnsafeArtifactError
 
@@ -71,6 +71,12 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     (folder / "adapter_model.bin").unlink()
     with pytest.raises(DataError, match="has no adapter_model"):
         find_causal_lm(str(folder))
+
+
+def test_code_of_whatever_model_an_adapter_names_is_never_trusted(tmp_path: Path) -> None:
+    options = ModelConfig(trust_remote_code=True, revision="0" * 40)
+    with pytest.raises(UnsafeArtifactError, match="trust_remote_code"):
+        find_causal_lm(str(adapter(tmp_path / "a")), options)
 
 
 def test_a_damaged_config_is_named(tmp_path: Path) -> None:

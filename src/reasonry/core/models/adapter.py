@@ -17,6 +17,8 @@ from reasonry.errors import DataError, UnsafeArtifactError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from reasonry.core.models.config import ModelConfig
+
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
@@ -30,13 +32,20 @@ def adapter_folder(name: str) -> Path | None:
     return path if is_adapter else None
 
 
-def base_of(folder: Path) -> str:
+def base_of(folder: Path, options: ModelConfig | None = None) -> str:
     """The base model that an adapter names; a relative folder is looked for beside the adapter too.
 
     Raises:
         DataError: The config is damaged, names none, or is not of a low-rank adapter.
-        UnsafeArtifactError: The weights are pickled.
+        UnsafeArtifactError: The weights are pickled; or code is trusted, which would be that of whatever model the
+            adapter names.
     """
+    if options is not None and options.trust_remote_code:
+        raise UnsafeArtifactError(
+            "an adapter with trust_remote_code: the code would be that of the model it names",
+            place=str(folder),
+            remedy="Merge it into its base model (PEFT's merge_and_unload), save that, and give that folder.",
+        )
     try:
         config = json.loads((folder / CONFIG).read_text("utf-8"))
         base, kind = config.get("base_model_name_or_path"), config.get("peft_type")

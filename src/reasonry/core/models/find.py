@@ -53,7 +53,7 @@ def find_causal_lm(name: str, model: ModelConfig | None = None) -> str:
     """
     check_causal_lm(name)
     if (adapter := adapter_folder(name)) is not None:
-        return find_causal_lm(base_of(adapter), model)
+        return find_causal_lm(base_of(adapter, model), model)
     return find_model(name, model)
 
 

@@ -125,7 +125,7 @@ def load_causal_lm(name: str, options: ModelConfig | None = None) -> LoadedModel
     """
     check_causal_lm(name)
     if (adapter := adapter_folder(name)) is not None:
-        return adapted(load_causal_lm(base_of(adapter), options), adapter, name=name)
+        return adapted(load_causal_lm(base_of(adapter, options), options), adapter, name=name)
     return load_pretrained(
         name,
         options,
