@@ -60,7 +60,7 @@ def test_headline_and_tables_are_those_of_the_run(desk: Path) -> None:
     assert report.title == "Profile of desk" and "judged by tool-call" in report.subtitle
     (table,) = [b for b in section(report, "Verdicts").blocks if isinstance(b, Table)]
     assert {row[0]: row[1] for row in table.rows} == dict(summary.categories)
-    assert sum(float(row[2]) for row in table.rows) == pytest.approx(1.0)  # type: ignore[arg-type]
+    assert sum(float(str(row[2])) for row in table.rows) == pytest.approx(1.0)
     charts = [b.title for b in section(report, "Where the model wobbles").blocks if isinstance(b, Chart)]
     assert charts == ["By depth of the turn", "By demonstrated tool"]
     cost = {row[0]: row[1] for row in blocks(report, Table)[-1].rows}

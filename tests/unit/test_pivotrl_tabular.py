@@ -11,6 +11,7 @@ from reasonry.training.pivotrl import tabular_pivots
 from reasonry.training.pivotrl.claims.theory import summarise, useful_groups
 from reasonry.training.pivotrl.moments import moments
 from reasonry.training.pivotrl.tabular_pivots import ArmResult, Reprofile, World, train_arm
+from reasonry.training.pivotrl.theory.tabular import sample_actions
 
 SEEDS = (0, 1, 2)
 SMALL = World(num_states=300, batch_size=16)
@@ -126,7 +127,7 @@ def test_an_arm_visits_only_its_own_states(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(tabular_pivots, "_group_gradients", spy)
     result = train_arm("mixed", num_steps=60, seed=2, world=SMALL)
     rng = seeds.stream(2, "pivotrl", "tabular", "profile", 0)
-    profile = moments((tabular_pivots._sample(start, 8, rng) < 3).astype(float))
+    profile = moments((sample_actions(start, 8, rng) < 3).astype(float))
     pivots = set(np.flatnonzero(~profile.is_zero_variance()).tolist())
     assert len(pivots) == result.pool_sizes[0]
     assert seen == pivots
@@ -134,7 +135,7 @@ def test_an_arm_visits_only_its_own_states(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_sampled_actions_follow_the_policy() -> None:
     policy = np.array([[0.5, 0.3, 0.2], [0.0, 0.0, 1.0]])
-    action = tabular_pivots._sample(policy, 100_000, seeds.stream(0, "test"))
+    action = sample_actions(policy, 100_000, seeds.stream(0, "test"))
     shares = np.bincount(action[0], minlength=3) / 100_000
     assert shares == pytest.approx([0.5, 0.3, 0.2], abs=0.006)
     assert (action[1] == 2).all()

@@ -95,7 +95,9 @@ def test_drawn_sums_are_sums_and_numbers_have_no_leading_zeros() -> None:
     task = Addition(6)
     draws = task.draw(stream(3, "sums"), 3000)
     for prompt, answer in zip(texts(task, draws.prompt_BP), texts(task, draws.answer_BL), strict=True):
-        a, b = re.fullmatch(r"<start>([\d ]+)\+([\d ]+)=", prompt).groups()  # type: ignore[union-attr]
+        found = re.fullmatch(r"<start>([\d ]+)\+([\d ]+)=", prompt)
+        assert found is not None, prompt
+        a, b = found.groups()
         a, b = a.replace(" ", ""), b.replace(" ", "")
         assert str(int(a)) == a and str(int(b)) == b and 1 <= len(a) <= 6 and 1 <= len(b) <= 6
         assert str(int(a) + int(b)) == answer.replace(" ", "")

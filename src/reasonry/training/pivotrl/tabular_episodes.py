@@ -28,13 +28,14 @@ import math
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reasonry.core import seeds
 from reasonry.errors import ConfigError, nearest
 from reasonry.training.pivotrl.advantages import advantages
 from reasonry.training.pivotrl.moments import Floats, moments
 from reasonry.training.pivotrl.selection import select
-from reasonry.training.pivotrl.theory.tabular import softmax
+from reasonry.training.pivotrl.theory.tabular import group_gradient, policy_of_mass, sample_actions, softmax
 
 Arm = Literal["end-to-end", "pivots", "random"]
 
@@ -76,10 +77,7 @@ class Tasks(NamedTuple):
         shape = (self.num_tasks, self.num_turns)
         mass = rng.beta(self.beta_weight, self.beta_weight, shape)
         mass[:, self.num_uncertain :] = _ROUTINE
-        inside = rng.dirichlet(np.ones(self.num_accepted), shape)
-        outside = rng.dirichlet(np.ones(self.num_actions - self.num_accepted), shape)
-        policy = np.concatenate([mass[..., None] * inside, (1.0 - mass[..., None]) * outside], axis=2)
-        return np.maximum(policy, 1e-300)
+        return policy_of_mass(mass, num_actions=self.num_actions, num_accepted=self.num_accepted, rng=rng)
 
     def check(self) -> None:
         """Refuse tasks that nothing can be learned from.
@@ -162,7 +160,7 @@ def _success(policy_NTA: Floats, tasks: Tasks) -> float:
     return float(policy_NTA[..., : tasks.num_accepted].sum(axis=2).prod(axis=1).mean())
 
 
-def _pivots(policy_NTA: Floats, tasks: Tasks, seed: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _pivots(policy_NTA: Floats, tasks: Tasks, seed: int) -> NDArray[np.int64]:
     rng = seeds.stream(seed, "pivotrl", "tabular episodes", "profile")
     mass = policy_NTA[..., : tasks.num_accepted].sum(axis=2).reshape(-1, 1)
     reward = (rng.random((len(mass), tasks.num_profile)) < mass).astype(np.float64)
@@ -171,31 +169,15 @@ def _pivots(policy_NTA: Floats, tasks: Tasks, seed: int) -> np.ndarray[tuple[int
 
 def _single(policy_BA: Floats, tasks: Tasks, rng: np.random.Generator) -> Floats:
     """(1 / G) sum_i A_i (e_{a_i} - pi) of each state."""
-    action_BG = _sample(policy_BA, tasks.group_size, rng)
+    action_BG = sample_actions(policy_BA, tasks.group_size, rng)
     advantage_BG = advantages((action_BG < tasks.num_accepted).astype(np.float64)).advantage_PG
-    return _moves(policy_BA, action_BG, advantage_BG)
+    return group_gradient(policy_BA, action_BG, advantage_BG)
 
 
 def _episodes(policy_BTA: Floats, tasks: Tasks, rng: np.random.Generator) -> Floats:
     """The same for all turns of each task, with the advantages of whole episodes."""
     B, T, A = policy_BTA.shape
-    action = _sample(policy_BTA.reshape(-1, A), tasks.group_size, rng)
+    action = sample_actions(policy_BTA.reshape(-1, A), tasks.group_size, rng)
     is_right_BG = (action.reshape(B, T, -1) < tasks.num_accepted).all(axis=1)
     advantage_BG = advantages(is_right_BG.astype(np.float64)).advantage_PG
-    return _moves(policy_BTA.reshape(-1, A), action, advantage_BG.repeat(T, axis=0)).reshape(B, T, A)
-
-
-def _moves(
-    policy_SA: Floats, action_SG: np.ndarray[tuple[int, int], np.dtype[np.int64]], advantage_SG: Floats
-) -> Floats:
-    move_SA = -advantage_SG.sum(axis=1, keepdims=True) * policy_SA
-    np.add.at(move_SA, (np.arange(len(policy_SA))[:, None], action_SG), advantage_SG)
-    return move_SA / action_SG.shape[1]
-
-
-def _sample(policy_SA: Floats, num: int, rng: np.random.Generator) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """Actions of each state, by inversion."""
-    upper = policy_SA.cumsum(axis=1)
-    upper[:, -1] = np.inf  # the last sum may round to below 1
-    u = rng.random((len(policy_SA), num))
-    return (u[:, :, None] >= upper[:, None, :]).sum(axis=2)
+    return group_gradient(policy_BTA.reshape(-1, A), action, advantage_BG.repeat(T, axis=0)).reshape(B, T, A)

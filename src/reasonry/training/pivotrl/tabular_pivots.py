@@ -35,7 +35,7 @@ from reasonry.errors import ConfigError, nearest
 from reasonry.training.pivotrl.advantages import advantages
 from reasonry.training.pivotrl.moments import Floats, moments
 from reasonry.training.pivotrl.selection import select
-from reasonry.training.pivotrl.theory.tabular import softmax
+from reasonry.training.pivotrl.theory.tabular import group_gradient, policy_of_mass, sample_actions, softmax
 
 Arm = Literal["random", "mixed", "adv", "hard"]
 
@@ -77,11 +77,8 @@ class World(NamedTuple):
         kind, hopeless = rng.random(self.num_states), rng.random(self.num_states)
         mass = rng.beta(self.beta_weight, self.beta_weight, self.num_states)
         mass = np.where(hopeless < self.share_hopeless, _HOPELESS, mass)
-        mass = np.where(kind < self.share_routine, _ROUTINE, mass)[:, None]
-        inside = rng.dirichlet(np.ones(self.num_accepted), self.num_states)
-        outside = rng.dirichlet(np.ones(self.num_actions - self.num_accepted), self.num_states)
-        policy = np.concatenate([mass * inside, (1.0 - mass) * outside], axis=1)
-        return np.maximum(policy, 1e-300)  # a Dirichlet weight may round to 0, whose logarithm no update can undo
+        mass = np.where(kind < self.share_routine, _ROUTINE, mass)
+        return policy_of_mass(mass, num_actions=self.num_actions, num_accepted=self.num_accepted, rng=rng)
 
     def check(self) -> None:
         """Refuse a world in which nothing can be trained.
@@ -226,7 +223,7 @@ def _pool(arm: Arm, policy_NA: Floats, world: World, seed: int, step: int) -> tu
     if arm == "random":
         return np.arange(world.num_states), 0
     rng = seeds.stream(seed, "pivotrl", "tabular", "profile", step)
-    action = _sample(policy_NA, world.num_profile, rng)
+    action = sample_actions(policy_NA, world.num_profile, rng)
     profile = moments((action < world.num_accepted).astype(np.float32))
     chosen = select(profile, method=arm, threshold=world.threshold)
     return np.flatnonzero(chosen.mask_N), world.num_states * world.num_profile
@@ -234,17 +231,6 @@ def _pool(arm: Arm, policy_NA: Floats, world: World, seed: int, step: int) -> tu
 
 def _group_gradients(policy_BA: Floats, world: World, rng: np.random.Generator) -> tuple[Floats, NDArray[np.bool_]]:
     """(1 / G) sum_i A_i (e_{a_i} - pi) of each state, and which groups had no signal."""
-    action_BG = _sample(policy_BA, world.group_size, rng)
+    action_BG = sample_actions(policy_BA, world.group_size, rng)
     found = advantages((action_BG < world.num_accepted).astype(np.float64))
-    advantage_BG = found.advantage_PG
-    move_BA = -advantage_BG.sum(axis=1, keepdims=True) * policy_BA
-    np.add.at(move_BA, (np.arange(len(policy_BA))[:, None], action_BG), advantage_BG)
-    return move_BA / world.group_size, found.is_useless_P
-
-
-def _sample(policy_NA: Floats, num: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Actions of each state, shape ``(N, num)``, by inversion."""
-    upper = policy_NA.cumsum(axis=1)
-    upper[:, -1] = np.inf  # the last sum may round to below 1
-    u = rng.random((len(policy_NA), num))
-    return (u[:, :, None] >= upper[:, None, :]).sum(axis=2)
+    return group_gradient(policy_BA, action_BG, found.advantage_PG), found.is_useless_P

@@ -9,7 +9,7 @@
     pi_beta  = pi_0 exp(r / beta) / Z                                   minimises beta KL(pi || pi_0) - E_pi r
     q        = rho e^{1/beta} / (rho e^{1/beta} + 1 - rho)              its mass on M, for r = 1[a in M], rho = pi_0(M)
 
-Notation of PivotRL (arXiv 2603.21383), section 3. Shapes: A actions.
+Notation of PivotRL (arXiv 2603.21383), section 3. Shapes: A actions, S states, G members of a group.
 """
 
 # pyright: strict
@@ -30,6 +30,36 @@ def softmax(logits_A: Floats) -> Floats:
     """Probabilities of logits, along the last axis."""
     weight = np.exp(logits_A - logits_A.max(axis=-1, keepdims=True))
     return weight / weight.sum(axis=-1, keepdims=True)
+
+
+def policy_of_mass(mass_S: Floats, *, num_actions: int, num_accepted: int, rng: np.random.Generator) -> Floats:
+    """Policies of many states, shape (..., A), whose first actions are the acceptable ones.
+
+    Args:
+        mass_S: Probability of acceptable actions in each state, shape (...,).
+        num_actions: A.
+        num_accepted: |M|, less than A.
+        rng: Draws the conditional laws on either side, each Dirichlet(1, ..., 1).
+    """
+    inside = rng.dirichlet(np.ones(num_accepted), mass_S.shape)
+    outside = rng.dirichlet(np.ones(num_actions - num_accepted), mass_S.shape)
+    policy = np.concatenate([mass_S[..., None] * inside, (1.0 - mass_S[..., None]) * outside], axis=-1)
+    return np.maximum(policy, 1e-300)  # a Dirichlet weight may round to 0, whose logarithm no update can undo
+
+
+def sample_actions(policy_SA: Floats, num: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """``num`` actions of each state, shape (S, num), by inversion."""
+    upper = policy_SA.cumsum(axis=1)
+    upper[:, -1] = np.inf  # the last sum may round to below 1
+    u = rng.random((len(policy_SA), num))
+    return (u[:, :, None] >= upper[:, None, :]).sum(axis=2)
+
+
+def group_gradient(policy_SA: Floats, action_SG: NDArray[np.int64], advantage_SG: Floats) -> Floats:
+    """(1 / G) sum_i A_i (e_{a_i} - pi) of each state's group, shape (S, A)."""
+    move_SA = -advantage_SG.sum(axis=1, keepdims=True) * policy_SA
+    np.add.at(move_SA, (np.arange(len(policy_SA))[:, None], action_SG), advantage_SG)
+    return move_SA / action_SG.shape[1]
 
 
 def gradient(policy_A: Floats, reward_A: Floats) -> Floats:
