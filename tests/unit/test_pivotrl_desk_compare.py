@@ -147,8 +147,6 @@ def test_imitation_is_swept_over_learning_rates(tmp_path: Path) -> None:
     [
         (claims.functional_beats_strict, {}),
         (claims.ood_retention, {"level": 0.3}),
-        (claims.fewer_rollout_turns, {"level": 0.3}),
-        (claims.fewer_rollout_turns, {"level": 0.3, "count": "total"}),
     ],
 )
 def test_claims_read_a_comparison_and_have_no_interval_where_a_level_is_not_reached(

@@ -294,7 +294,7 @@ def test_every_kind_of_rule_is_public_has_a_default_and_stops_by_its_maximum() -
     [
         ("certfy:0.05", "Did you mean 'certify'"),
         ("group_sequential:0.05", "Did you mean 'group-sequential'"),
-        ("zzz", "Rules: fixed, curtail"),
+        ("zzz", "There are fixed, curtail"),
         ("certify:often", "not a number. It is written certify[:DELTA[:NUM_ANSWERS]]"),
         ("certify:0.05:two", "not a number"),
         ("certify:0.05:2:3", "more arguments"),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from reasonry.errors import ConfigError, nearest
+from reasonry.core.named import build_named
 from reasonry.test_time.stopping.base import Rule
 from reasonry.test_time.stopping.certificate import certify
 from reasonry.test_time.stopping.heuristics import beta, doubling, martingale, window
@@ -105,17 +105,4 @@ def make_rule(text: str, *, max_n: int) -> Rule:
     Raises:
         ConfigError: Unknown name (with the nearest one), too many or unreadable arguments, a value out of range.
     """
-    name, *words = text.strip().split(":")
-    kind = RULES.get(name)
-    if kind is None:
-        remedy = nearest(name, RULES) or f"Rules: {', '.join(RULES)}."
-        raise ConfigError(f"unknown stopping rule {name!r}", remedy=remedy)
-    remedy = f"It is written {kind.syntax}."
-    if len(words) > kind.max_words:
-        raise ConfigError(f"stopping rule {text!r} has more arguments than {name} takes", remedy=remedy)
-    try:
-        return kind.build(words, max_n)
-    except ConfigError:
-        raise
-    except ValueError:
-        raise ConfigError(f"an argument of the stopping rule {text!r} is not a number", remedy=remedy) from None
+    return build_named(text, RULES, max_n, what="stopping rule")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from reasonry.core.named import build_named
 from reasonry.errors import ConfigError, nearest
 from reasonry.training.dultra.policies.base import UnmaskPolicy
 from reasonry.training.dultra.policies.multi_block import MultiBlock
@@ -136,17 +137,4 @@ def make_policy(text: str, planner: PlannerHead | None = None) -> UnmaskPolicy:
         ConfigError: Unknown name (with the nearest one), too many or unreadable arguments, a value out of range, or
             no planner where one is needed.
     """
-    name, *words = text.strip().split(":")
-    kind = POLICIES.get(name)
-    if kind is None:
-        remedy = nearest(name, POLICIES) or f"Policies: {', '.join(POLICIES)}."
-        raise ConfigError(f"unknown unmasking policy {name!r}", remedy=remedy)
-    remedy = f"It is written {kind.syntax}."
-    if len(words) > kind.max_words:
-        raise ConfigError(f"unmasking policy {text!r} has more arguments than {name} takes", remedy=remedy)
-    try:
-        return kind.build(words, planner)
-    except ConfigError:
-        raise
-    except ValueError:
-        raise ConfigError(f"an argument of the unmasking policy {text!r} is not a number", remedy=remedy) from None
+    return build_named(text, POLICIES, planner, what="unmasking policy")

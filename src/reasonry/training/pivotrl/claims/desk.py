@@ -84,44 +84,6 @@ def ood_retention(*, level: float, seed: int, folder: str = "", **settings: Any)
     return Measurement(math.exp(ratio.mean), math.exp(ratio.low), math.exp(ratio.high), ratio.num, seed, detail)
 
 
-def fewer_rollout_turns(
-    *, level: float, seed: int, count: str = "train", folder: str = "", **settings: Any
-) -> Measurement:
-    """Turns of end-to-end RL over turns of RL on pivots, until both reach the same desk success.
-
-    Args:
-        level: Sampled desk success to reach.
-        seed: Root of every random stream.
-        count: ``train`` for training turns alone, ``total`` for those and profiling; the other is in the detail.
-        folder: Run directory; a temporary one when empty.
-        **settings: Fields of `DeskConfig`.
-    """
-    from reasonry.training.pivotrl.desk.results import spread, turns_to_reach
-
-    found = _compare({"arms": ("pivots-functional", "end-to-end"), **settings}, seed=seed, folder=folder)
-    turns = {
-        arm: [turns_to_reach(c, found.base, level) for c in found.of(arm)]
-        for arm in ("pivots-functional", "end-to-end")
-    }
-    pairs = list(zip(turns["end-to-end"], turns["pivots-functional"], strict=True))
-    ratios = {
-        kind: spread(math.log(getattr(whole, kind) / getattr(single, kind)) for whole, single in pairs)
-        for kind in ("train", "total")
-    }
-    ratio = ratios[count]
-    single = [spread(getattr(t, kind) for t in turns["pivots-functional"]).mean for kind in ("train", "profile")]
-    whole = spread(t.train for t in turns["end-to-end"]).mean
-    detail = (
-        f"to reach {level:.0%}: end-to-end {whole:.0f} training turns, pivots {single[0]:.0f} training + "
-        f"{single[1]:.0f} profiling turns; ratio {math.exp(ratios['train'].mean):.2f} of training turns, "
-        f"{math.exp(ratios['total'].mean):.2f} with profiling; geometric mean over {ratio.num} of {len(pairs)} "
-        "repetitions, t interval of the logarithm"
-    )
-    if ratio.num < len(pairs):
-        return Measurement(math.exp(ratio.mean), 0.0, math.inf, ratio.num, seed, f"no interval; {detail}")
-    return Measurement(math.exp(ratio.mean), math.exp(ratio.low), math.exp(ratio.high), ratio.num, seed, detail)
-
-
 def zero_variance_share(
     *, reward: str, seed: int, num_demos: int = 300, k: int = 8, world: str = "plain"
 ) -> Measurement:
