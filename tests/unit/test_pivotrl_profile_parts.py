@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from tests import pivotrl_profiling as made
 from tests.endpoint_fakes import make, ok
 
+from reasonry.core.made_with import MadeWith
 from reasonry.core.sampling import Completion, EndpointConfig
 from reasonry.core.sampling.callable import CallableSampler
 from reasonry.core.sampling.lazy import LazySampler
 from reasonry.errors import ConfigError, DataError, EndpointError, RunMismatchError
 from reasonry.training.pivotrl.candidate_file import CandidateFile, Head
 from reasonry.training.pivotrl.config import VerifierConfig
-from reasonry.training.pivotrl.made_with import MadeWith
 from reasonry.training.pivotrl.policy_hash import identity_hash, policy_identity, tokenizer_identity
 from reasonry.training.pivotrl.profile_plan import Size, chunks, drawn_order, grown, steps
 from reasonry.training.pivotrl.profiling import profile_candidates

@@ -13,12 +13,12 @@ from typing import Any
 
 from reasonry.core import atomic
 from reasonry.core.lock import RunLock
+from reasonry.core.made_with import MADE_WITH
 from reasonry.core.run import read_json
 from reasonry.errors import DataError
 from reasonry.training.pivotrl.audit import Audit, Problem, audit_verifier
 from reasonry.training.pivotrl.candidate_file import CandidateFile
 from reasonry.training.pivotrl.config import AuditConfig
-from reasonry.training.pivotrl.made_with import MADE_WITH
 from reasonry.training.pivotrl.policy_hash import identity_hash
 from reasonry.training.pivotrl.profile_plan import drawn_order
 from reasonry.training.pivotrl.profile_table import profile_file

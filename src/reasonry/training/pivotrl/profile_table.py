@@ -17,11 +17,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from reasonry.core.made_with import MADE_WITH
 from reasonry.core.messages import Json
 from reasonry.core.run import read_json
 from reasonry.errors import DataError
 from reasonry.training.pivotrl.candidate_file import CandidateFile
-from reasonry.training.pivotrl.made_with import MADE_WITH
 from reasonry.training.pivotrl.moments import Floats, Mask, Moments, moments_of
 from reasonry.training.pivotrl.records import Profile
 from reasonry.training.pivotrl.rows import PROFILE, SAMPLES, read_profiles

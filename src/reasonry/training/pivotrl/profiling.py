@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from reasonry.core import atomic, jsonl
 from reasonry.core.costs import CostLog, total_costs
+from reasonry.core.made_with import MadeWith
 from reasonry.core.models import find_causal_lm, load_tokenizer
 from reasonry.core.rows import Row
 from reasonry.core.run import Run
@@ -33,7 +34,6 @@ from reasonry.core.work import Say, recovered, working
 from reasonry.errors import ConfigError, ResourceError
 from reasonry.training.pivotrl.candidate_file import CandidateFile, Head
 from reasonry.training.pivotrl.config import ProfileConfig
-from reasonry.training.pivotrl.made_with import MadeWith
 from reasonry.training.pivotrl.policy_hash import identity_hash, policy_identity, sampling_identity, tokenizer_of
 from reasonry.training.pivotrl.profile_audit import audit_once, read_audit
 from reasonry.training.pivotrl.profile_plan import Size, drawn_order, grown, steps

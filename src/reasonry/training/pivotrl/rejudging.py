@@ -7,12 +7,12 @@ from pathlib import Path
 
 from reasonry.core import jsonl
 from reasonry.core.config import flatten, from_dict, read_toml
+from reasonry.core.made_with import MadeWith
 from reasonry.core.rows import Row
 from reasonry.core.run import Run
 from reasonry.errors import ConfigError, DataError, RunMismatchError
 from reasonry.training.pivotrl.candidate_file import CandidateFile
 from reasonry.training.pivotrl.config import ProfileConfig
-from reasonry.training.pivotrl.made_with import MadeWith
 from reasonry.training.pivotrl.profile_plan import Cell
 from reasonry.training.pivotrl.records import Action, Candidate, Verifier
 from reasonry.training.pivotrl.rows import SAMPLES

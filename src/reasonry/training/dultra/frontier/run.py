@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from reasonry.core import atomic
 from reasonry.core import work as working_
+from reasonry.core.made_with import MADE_WITH, MadeWith
 from reasonry.core.plain import plain
 from reasonry.core.rows import FileStore, Row, check_kept
 from reasonry.core.run import Run, default_folder, read_json
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 VERB = "eval diffusion-frontier"
 Say = Callable[[str], None]
 
-_DECODED, _SHOWN, _MADE_WITH = "decoded.jsonl", "shown.jsonl", "made_with.json"
+_DECODED, _SHOWN = "decoded.jsonl", "shown.jsonl"
 
 
 class Compared(NamedTuple):
@@ -80,7 +81,7 @@ def compare(
     asked = contest(config.policies, config.planners, **lengths)
     folder = config.run or default_folder(VERB, config, Path(config.denoiser).name, config.task)
     equipment = None
-    if not (folder / _MADE_WITH).exists():  # what does not go together leaves no run behind
+    if not (folder / MADE_WITH).exists():  # what does not go together leaves no run behind
         equipment = equip(config, decoding, asked, say)
     with Run(VERB, config, folder=folder, seed=config.seed, warn=say) as run:
         with (
@@ -230,34 +231,33 @@ def _check(is_sound: Callable[[Row], bool]) -> Callable[[Sequence[Row], Path], N
 def _made_with(config: FrontierConfig, equipment: Equipment, run: Run) -> dict[str, Any]:
     """Write down what decodes what, or refuse to go on with anything else than the run began with."""
     heads = {str(folder): weights_fingerprint(head) for folder, head in equipment.planners.items()}
-    made = {"denoiser": dict(equipment.identity), "planners": heads}
+    made = MadeWith(run.folder)
+    made.check("denoiser", dict(equipment.identity))
+    made.check("planners", heads)
     prompts = fingerprints(equipment.prompts)
-    before = _known(run)
-    if before:
-        changed = [name for name, value in made.items() if before.get(name) != value]
-        changed += ["prompts"] * any(a != b for a, b in zip(before["prompts"], prompts, strict=False))
-        if changed:
-            raise RunMismatchError(
-                f"the run began with other {changed[0]} than there are now: "
-                f"{before.get(changed[0]) if changed[0] in made else 'questions or answers were edited'}",
-                place=str(run.folder),
-                remedy="Continue with what it began with, or choose another --run. Nothing was changed.",
-            )
-    known = {
-        **made,
-        "prompts": prompts,
-        "asked": config.num_prompts,
-        "num": equipment.prompts.num,
-        "name": equipment.denoiser.name,
-        "notes": list(equipment.notes),
-    }
-    atomic.write_json(run.path(_MADE_WITH), known)
-    return known
+    if any(a != b for a, b in zip(made.get("prompts") or (), prompts, strict=False)):
+        raise RunMismatchError(
+            "the run began with other prompts than there are now: questions or answers were edited",
+            place=str(run.folder),
+            remedy="Continue with what it began with, or choose another --run. Nothing was changed.",
+        )
+    made.put_all(
+        {
+            "prompts": prompts,
+            "asked": config.num_prompts,
+            "num": equipment.prompts.num,
+            "name": equipment.denoiser.name,
+            "notes": list(equipment.notes),
+        }
+    )
+    return _known(run)
 
 
 def _known(run: Run) -> dict[str, Any]:
-    path = run.path(_MADE_WITH)
-    return read_json(path) if path.exists() else {}
+    """What the run was made with; nothing where it was killed before that was written down as a whole."""
+    path = run.path(MADE_WITH)
+    known = read_json(path) if path.exists() else {}
+    return known if "num" in known else {}
 
 
 def _result(

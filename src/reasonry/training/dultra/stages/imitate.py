@@ -26,6 +26,17 @@ from torch import Tensor
 
 from reasonry.core import atomic, seeds
 from reasonry.core.checkpoint import Checkpoint
+from reasonry.core.learning import (
+    OpenRun,
+    device_of,
+    learn,
+    optimizer_tensors,
+    restore_optimizer,
+    say_nothing,
+    set_lr,
+    threads_for,
+)
+from reasonry.core.made_with import MadeWith
 from reasonry.core.plain import plain
 from reasonry.core.rows import Row
 from reasonry.core.run import Run, default_folder
@@ -40,17 +51,6 @@ from reasonry.training.dultra.policies.base import StepContext
 from reasonry.training.dultra.policies.make import make_policy
 from reasonry.training.dultra.proposals import propose
 from reasonry.training.dultra.stages.heads import new_head, save_planner
-from reasonry.training.dultra.stages.loop import (
-    OpenRun,
-    check_input,
-    device_of,
-    learn,
-    optimizer_tensors,
-    restore_optimizer,
-    say_nothing,
-    set_lr,
-    threads_for,
-)
 from reasonry.training.dultra.stages.pretrain import cosine_lr
 from reasonry.training.dultra.stages.targets import (
     Masks,
@@ -127,8 +127,9 @@ def imitate(
     trainer = ImitationTrainer(config, loaded.denoiser, source)
     folder = config.run or default_folder("train-dultra-imitate", config, Path(config.denoiser).name)
     with Run(f"{VERB} imitate", config, folder=folder, seed=config.seed, warn=say) as run:
-        check_input(run, "denoiser", loaded.identity)
-        check_input(run, "data", source.identity)
+        made = MadeWith(run.folder)
+        made.check("denoiser", loaded.identity)
+        made.check("data", source.identity)
         run.record_environment("bitwise")
         open_run(run, "bitwise")
         with threads_for(loaded.denoiser):

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from reasonry.core import seeds
 from reasonry.core.checkpoint import Checkpoint
+from reasonry.core.learning import device_of, optimizer_tensors, restore_optimizer, say_nothing
 from reasonry.core.rows import Row
 from reasonry.core.work import Say
 from reasonry.errors import ConfigError
@@ -35,7 +36,6 @@ from reasonry.training.dultra.policies.base import UnmaskPolicy
 from reasonry.training.dultra.policy_loss import decoding_advantages
 from reasonry.training.dultra.rewards import Floats, Rewards, add_rewards, reverse_kl_reward, warmed_up
 from reasonry.training.dultra.stages.heads import save_planner
-from reasonry.training.dultra.stages.loop import device_of, optimizer_tensors, restore_optimizer, say_nothing
 from reasonry.training.dultra.stages.one_step import OneStepReplay
 from reasonry.training.dultra.stages.replay import Replayed, Scoring, replay_canvas, replay_head, with_old_plan
 from reasonry.training.dultra.stages.rollouts import Evaluated, Rollout, evaluate, roll_out

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reasonry.core import atomic, seeds
+from reasonry.core.learning import OpenRun, device_of, learn, say_nothing, threads_for
+from reasonry.core.made_with import MadeWith
 from reasonry.core.models.quiet import quiet_transformers
 from reasonry.core.plain import plain
 from reasonry.core.rows import Row
@@ -29,7 +31,6 @@ from reasonry.training.dultra.planner import PlannerHead, load_planner
 from reasonry.training.dultra.policies.base import UnmaskPolicy
 from reasonry.training.dultra.stages.heads import new_head
 from reasonry.training.dultra.stages.learners import DENOISER, PLANNER, DecodingLearner
-from reasonry.training.dultra.stages.loop import OpenRun, check_input, device_of, learn, say_nothing, threads_for
 from reasonry.training.dultra.stages.rollouts import Evaluated
 from reasonry.training.dultra.stages.setup import decoding_config
 from reasonry.training.dultra.stages.teacher import open_teacher
@@ -107,9 +108,10 @@ def train_planner(
         threads_for(denoiser),
         Run(f"{VERB} planner", config, folder=folder, seed=config.seed, warn=say) as run,
     ):
-        check_input(run, "denoiser", loaded.identity)
-        check_input(run, "data", source.identity)
-        check_input(run, "planner", weights_fingerprint(head))
+        made = MadeWith(run.folder)
+        made.check("denoiser", loaded.identity)
+        made.check("data", source.identity)
+        made.check("planner", weights_fingerprint(head))
         run.record_environment("bitwise")
         open_run(run, "bitwise")
         teacher = None

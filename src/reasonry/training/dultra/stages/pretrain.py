@@ -23,6 +23,15 @@ from torch import Tensor
 from reasonry.core import atomic, seeds
 from reasonry.core.checkpoint import Checkpoint
 from reasonry.core.config import from_dict
+from reasonry.core.learning import (
+    OpenRun,
+    learn,
+    optimizer_tensors,
+    restore_optimizer,
+    say_nothing,
+    set_lr,
+    threads_for,
+)
 from reasonry.core.plain import plain
 from reasonry.core.rows import Row
 from reasonry.core.run import Run, default_folder
@@ -35,15 +44,6 @@ from reasonry.training.dultra.config import VERB, PretrainConfig
 from reasonry.training.dultra.denoiser import Denoiser
 from reasonry.training.dultra.elbo import likelihood_bound, training_loss
 from reasonry.training.dultra.masking import Canvas, make_canvas
-from reasonry.training.dultra.stages.loop import (
-    OpenRun,
-    learn,
-    optimizer_tensors,
-    restore_optimizer,
-    say_nothing,
-    set_lr,
-    threads_for,
-)
 from reasonry.training.dultra.tiny_denoiser import TinyDenoiser
 
 DENOISER = "denoiser"

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from reasonry.core import seeds
 from reasonry.core.groups import FloatArray
+from reasonry.core.learning import device_of
 from reasonry.tasks.token_tasks.base import Checked
 from reasonry.training.dultra.data import Rows, Source
 from reasonry.training.dultra.decoding import DecodingConfig, Seen, decode, until_end
@@ -31,7 +32,6 @@ from reasonry.training.dultra.guards import distinct_share
 from reasonry.training.dultra.plan_likelihood import Forced, Score, plan_logp
 from reasonry.training.dultra.policies.base import StepContext, UnmaskPolicy
 from reasonry.training.dultra.rewards import Floats, step_sizes
-from reasonry.training.dultra.stages.loop import device_of
 from reasonry.training.dultra.trajectory import Trajectory
 
 

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reasonry.core import atomic
 from reasonry.core.config import from_dict
+from reasonry.core.learning import OpenRun, say_nothing
 from reasonry.core.run import Run, default_folder
 from reasonry.core.work import Say
 from reasonry.tasks.token_tasks.find import make_task
 from reasonry.training.dultra.config import VERB, ImitateConfig, PlannerTrainConfig, WholeConfig
 from reasonry.training.dultra.stages.imitate import Imitated, imitate
-from reasonry.training.dultra.stages.loop import OpenRun, say_nothing
 from reasonry.training.dultra.stages.planner import Trained, train_planner
 from reasonry.training.dultra.stages.pretrain import Pretrained, config_of, pretrain
 

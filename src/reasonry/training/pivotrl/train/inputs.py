@@ -16,12 +16,12 @@ from typing import Any
 
 from reasonry.core import config as configs
 from reasonry.core import jsonl
+from reasonry.core.made_with import MADE_WITH
 from reasonry.core.messages import Json
 from reasonry.core.run import read_json
 from reasonry.core.sampling.config import SamplingConfig
 from reasonry.errors import ConfigError, DataError
 from reasonry.training.pivotrl.config import AS_PROFILED, ProfileConfig, TrainConfig, VerifierConfig
-from reasonry.training.pivotrl.made_with import MADE_WITH
 from reasonry.training.pivotrl.profiling import profile_folder
 from reasonry.training.pivotrl.records import Candidate
 from reasonry.training.pivotrl.rows import CANDIDATES, PIVOTS, PROFILE, candidates_path, read_candidates, read_profiles

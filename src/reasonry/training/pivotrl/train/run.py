@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reasonry.core import atomic, optional
+from reasonry.core.made_with import MadeWith
 from reasonry.core.messages import Json
 from reasonry.core.models import LoadedModel, find_causal_lm, load_causal_lm, quiet_transformers
 from reasonry.core.models.context import context_tok
@@ -32,7 +33,6 @@ from reasonry.core.work import Say
 from reasonry.errors import ConfigError, DataError
 from reasonry.training.pivotrl.audit import assert_sound, audit_verifier
 from reasonry.training.pivotrl.config import TrainConfig, VerifierConfig
-from reasonry.training.pivotrl.made_with import MadeWith
 from reasonry.training.pivotrl.policy_hash import loaded_policy
 from reasonry.training.pivotrl.records import Candidate, Verifier
 from reasonry.training.pivotrl.rendering import opens_reasoning, prompt_ids, render

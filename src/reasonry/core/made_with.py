@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,14 @@ class MadeWith:
 
     def put(self, name: str, value: Any) -> None:
         """Record a value, whatever was there."""
-        value = _as_json(name, value)
-        if self._values.get(name) != value:
-            self._values = {**self._values, name: value}
-            atomic.write_json(self.path, self._values)
+        self.put_all({name: value})
+
+    def put_all(self, values: Mapping[str, Any]) -> None:
+        """Record values, whatever was there: all of them at once, so that no reader finds some without the others."""
+        now = {**self._values, **{name: _as_json(name, value) for name, value in values.items()}}
+        if now != self._values:
+            self._values = now
+            atomic.write_json(self.path, now)
 
     def check(self, name: str, value: Any) -> None:
         """Record a value, or refuse another than the run began with.

@@ -1,9 +1,8 @@
-"""The loop that all stages share: one step after the other, logged, and saved so that a killed run goes on.
+"""The loop of a training that is ours: one step after the other, logged, and saved so that a killed run goes on.
 
     metrics.jsonl    a row for each step; those after the last checkpoint are made again
     checkpoints/     weights, optimizer, counters: `reasonry.core.checkpoint`
     costs.jsonl      seconds, passes and tokens of each stretch; not the same from run to run
-    inputs.json      what the run began with besides its config, and must find again
 
 A step is a function of weights, optimizer, seed and its number: nothing else is carried from one to the next. So a run
 that was killed and goes on ends with the same bytes in float32 on one thread of a CPU.
@@ -20,20 +19,20 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from reasonry.core import atomic, checkpoint, jsonl
+from reasonry.core import checkpoint, jsonl
 from reasonry.core.checkpoint import Checkpoint
 from reasonry.core.plain import plain
 from reasonry.core.rows import Row
-from reasonry.core.run import Run, read_json
+from reasonry.core.run import Run
 from reasonry.core.work import Say, working
-from reasonry.errors import Interrupted, RunMismatchError
+from reasonry.errors import Interrupted
 
-CHECKPOINTS, METRICS, COSTS, INPUTS = "checkpoints", "metrics.jsonl", "costs.jsonl", "inputs.json"
+CHECKPOINTS, METRICS, COSTS = "checkpoints", "metrics.jsonl", "costs.jsonl"
 _TINY = 5_000_000
 
 
 class Learner(Protocol):
-    """What a stage trains.
+    """What is trained.
 
     Attributes:
         ended: Why there is no further step; empty while there is.
@@ -134,26 +133,7 @@ class _Meter:
         self._start_s, self._before = now, dict(costs)
 
 
-# ---------------------------------------------------------------- what every stage needs
-
-
-def check_input(run: Run, name: str, value: Any) -> None:
-    """Record what a run is made with, or refuse to go on with something else.
-
-    Raises:
-        RunMismatchError: The run began with another one.
-    """
-    path = run.path(INPUTS)
-    before = read_json(path) if path.exists() else {}
-    value = plain(value)
-    if name not in before:
-        atomic.write_json(path, {**before, name: value})
-    elif before[name] != value:
-        raise RunMismatchError(
-            f"the run began with the {name} {before[name]}, and would go on with {value}",
-            place=str(run.folder),
-            remedy="Continue with what it began with, or choose another --run. Nothing was changed.",
-        )
+# ---------------------------------------------------------------- what every training needs
 
 
 @contextlib.contextmanager
