@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,14 +13,43 @@ from reasonry.core import claims as cards
 from reasonry.core.demo import Part
 from reasonry.core.report import Block, ClaimRow, Claims, Estimate, Note, Report, Section
 from reasonry.core.run import Run
-from reasonry.evaluation.gsm_agent.demo import search
 from reasonry.test_time.demo import vote
-from reasonry.watermark.demo import sign
 
 CLAIMS_S = 45.0
 """Seconds for claims, by the times recorded with their results: the whole demo is to take a few minutes."""
 
 _ALL = "reasonry reproduce --cost cpu-2min"
+
+
+class Method(NamedTuple):
+    """A method's part of the demo.
+
+    Attributes:
+        folder: Of its files, in that of the demo; also its name among the results.
+        target: ``module:function`` of (folder, seed, say) that gives a `Part`; read when its turn comes, since most
+            import torch.
+        title: In front of its sections.
+        fact: Label of its first fact; its own when empty.
+    """
+
+    folder: str
+    target: str
+    title: str
+    fact: str = ""
+
+    def run(self, folder: Path, *, seed: int, say: Callable[[str], None]) -> Part:
+        """What it contributes."""
+        module, _, name = self.target.partition(":")
+        return getattr(importlib.import_module(module), name)(folder / self.folder, seed=seed, say=say)
+
+
+METHODS = (
+    Method("watermark", "reasonry.watermark.demo:sign", "Watermark", "Texts recognised"),
+    Method("gsm-agent", "reasonry.evaluation.gsm_agent.demo:search", "Agents"),
+    Method("pivotrl", "reasonry.training.pivotrl.desk.demo:teach", "Training"),
+    Method("dultra", "reasonry.training.dultra.demo:unmask", "Diffusion"),
+)
+"""After the votes, in order."""
 
 
 class Demo(NamedTuple):
@@ -41,15 +71,13 @@ def run_demo(
     say: Callable[[str], None],
     opened: Callable[[Run, str], None],
 ) -> Demo:
-    """Vote, sign and recognise text, follow searches, find turns to train on, measure the quickest of ``claims``.
+    """Vote, let each method contribute its part, and measure the quickest of ``claims``.
 
     A claim about the very run of votes is measured on its samples, not on new ones.
     """
     voted = vote(folder, num_problems=num_problems, n=n, seed=seed, say=say, opened=opened)
-    signed = sign(folder / "watermark", seed=seed, say=say)
-    searched = search(folder / "gsm-agent", seed=seed, say=say)
-    taught = teach(folder / "pivotrl", seed=seed, say=say)
-    lines = [*voted.lines, *signed.lines, *searched.lines, *taught.lines]
+    parts = {method: method.run(folder, seed=seed, say=say) for method in METHODS}
+    lines = [*voted.lines, *(line for part in parts.values() for line in part.lines)]
     results: list[cards.Result] = []
     votes = {"num_problems": num_problems, "n": n, "seed": seed}
     chosen = quickest(claims, votes=votes)
@@ -59,26 +87,14 @@ def run_demo(
         results.append(result)
         shown = cards.show(claim, result.measurement) if result.measurement else result.reason
         lines.append(f"{result.status.upper():<10} {claim.id}  {shown}  (passes when {claim.expected})")
-    found = {
-        **voted.results,
-        "watermark": signed.results,
-        "gsm_agent": searched.results,
-        "pivotrl": taught.results,
-        "claims": [r.to_json() for r in results],
-    }
+    own = {method.folder.replace("-", "_"): part.results for method, part in parts.items()}
+    found = {**voted.results, **own, "claims": [r.to_json() for r in results]}
     if left := [claim.id for claim in claims if claim not in chosen]:
         what = "1 claim that takes" if len(left) == 1 else f"{len(left)} claims that take"
         lines.append(f"{what} longer, not measured: {_ALL}")
-    parts = {"Agents": searched.report, "Training": taught.report}
-    report = _join(voted.report, signed.report, parts, [claim_row(r) for r in results], left)
+    reports = {method: part.report for method, part in parts.items()}
+    report = _join(voted.report, reports, [claim_row(r) for r in results], left)
     return Demo(report, lines, found, [r.claim.id for r in results if r.status == "fail"])
-
-
-def teach(folder: Path, *, seed: int, say: Callable[[str], None]) -> Part:
-    """The part on training. Its model runs on torch, which nothing else in this module imports."""
-    from reasonry.training.pivotrl.desk import demo
-
-    return demo.teach(folder, seed=seed, say=say)
 
 
 def quickest(
@@ -113,13 +129,17 @@ def _is_about(votes: Mapping[str, Any], claim: cards.Claim) -> bool:
     return claim.id == "voting-gain" and claim.arguments == votes
 
 
-def _join(
-    voted: Report, signed: Report, others: Mapping[str, Report], claims: Sequence[ClaimRow], left: Sequence[str]
-) -> Report:
+def _join(voted: Report, reports: Mapping[Method, Report], claims: Sequence[ClaimRow], left: Sequence[str]) -> Report:
     *sections, run = voted.sections
-    *marks, _ = signed.sections
-    for name, parts in (("Watermark", marks), *((name, other.sections) for name, other in others.items())):
-        sections += [replace(s, title=f"{name}: {s.title[:1].lower()}{s.title[1:]}") for s in parts]
+    facts = [*voted.facts[:3]]
+    for method, report in reports.items():
+        first = report.facts[0]
+        facts.append(replace(first, label=method.fact or first.label))
+        sections += [
+            replace(section, title=f"{method.title}: {section.title[:1].lower()}{section.title[1:]}")
+            for section in report.sections
+            if section.title != run.title  # a reader repeats the demo, not a part of it
+        ]
     if claims:
         lead = "Each line was measured on this machine, just now; reasonry reproduce measures it again."
         blocks: list[Block] = [Claims(list(claims))]
@@ -127,11 +147,9 @@ def _join(
             rest = ", ".join(f"`{name}`" for name in left)
             blocks.append(Note(f"Not measured here, because they take longer: {rest}. `{_ALL}` measures them, too."))
         sections.append(Section("Claims", blocks, lead))
-    facts = [*voted.facts[:3], replace(signed.facts[0], label="Texts recognised")]
-    facts += [other.facts[0] for other in others.values()]
     return replace(
         voted,
-        title="Many answers, one vote; texts recognised; searches followed; turns worth training on",
+        title="Many answers, one vote; texts recognised; searches followed; turns worth training on; fewer passes",
         facts=facts,
         sections=[*sections, run],
     )

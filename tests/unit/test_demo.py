@@ -1,5 +1,6 @@
 """The demo joins what each method contributes: in order, under its own heading, with its results and its claims."""
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,16 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path, dict[str, A
         return contribute
 
     monkeypatch.setattr(demo, "vote", stand_in("votes", part("votes", ["What k buys", "Run"], num_facts=5)))
-    monkeypatch.setattr(demo, "sign", stand_in("marks", part("marks", ["Texts", "Evidence", "Run"])))
-    monkeypatch.setattr(demo, "search", stand_in("agents", part("agents", ["What GSM agents find", "A path"])))
-    monkeypatch.setattr(demo, "teach", stand_in("turns", part("turns", ["Which turns", "A moment"])))
+    parts = {
+        "Watermark": part("marks", ["Texts", "Evidence", "Run"]),
+        "Agents": part("agents", ["What GSM agents find", "A path"]),
+        "Training": part("turns", ["Which turns", "A moment"]),
+        "Diffusion": part("passes", ["Frontier"]),
+    }
+    assert [method.title for method in demo.METHODS] == list(parts)
+    for method, made in zip(demo.METHODS, parts.values(), strict=True):
+        module, _, name = method.target.partition(":")
+        monkeypatch.setattr(importlib.import_module(module), name, stand_in(made.report.title, made))
     return seen
 
 
@@ -77,9 +85,10 @@ def test_parts_come_in_order_and_get_folders_of_their_own(
         ("marks", tmp_path / "watermark"),
         ("agents", tmp_path / "gsm-agent"),
         ("turns", tmp_path / "pivotrl"),
+        ("passes", tmp_path / "dultra"),
     ]
     assert {arguments["seed"] for _, _, arguments in called} == {5}
-    assert found.lines == ["votes line", "marks line", "agents line", "turns line"]
+    assert found.lines == ["votes line", "marks line", "agents line", "turns line", "passes line"]
     assert found.failed == []
 
 
@@ -94,6 +103,7 @@ def test_the_page_has_every_section_under_the_name_of_its_part(tmp_path: Path) -
         "Agents: a path",
         "Training: which turns",
         "Training: a moment",
+        "Diffusion: frontier",
         "Run",
     ]
     assert report.sections[-1].lead == "lead of votes Run"  # a reader repeats the demo, not a part of it
@@ -104,9 +114,10 @@ def test_the_page_has_every_section_under_the_name_of_its_part(tmp_path: Path) -
         "Texts recognised",
         "agents 0",
         "turns 0",
+        "passes 0",
     ]
     assert (report.subtitle, report.footer) == ("about votes", "foot of votes")
-    assert report.title.count(";") == 3  # one phrase for each part
+    assert report.title.count(";") == 4  # one phrase for each part
 
 
 @pytest.mark.usefixtures("called")
@@ -131,7 +142,7 @@ def test_claims_are_measured_last_and_those_that_fail_are_named(
     # The claim about the very run of votes reads its samples; any other draws its own.
     assert measured[0].arguments == {**_ARGUMENTS, "folder": str(tmp_path)}
     assert measured[1].arguments == {"seed": 1}
-    assert [line.split()[:2] for line in found.lines[4:]] == [["PASS", "voting-gain"], ["FAIL", "too-much"]]
+    assert [line.split()[:2] for line in found.lines[5:]] == [["PASS", "voting-gain"], ["FAIL", "too-much"]]
     assert found.results["from"] == "votes"
     assert found.results["watermark"] == {"from": "marks"} and found.results["gsm_agent"] == {"from": "agents"}
     assert found.results["pivotrl"] == {"from": "turns"}

@@ -108,43 +108,13 @@ def planner_beats_heuristics(*, task: str, accuracy: float, num_seeds: int, seed
     passes = sorted(o.planner.nfe.value if o.planner else math.inf for o in found)
     value = passes[num_seeds // 2]
     detail = f"median of {num_seeds} seeds, each with its own denoiser; at {accuracy:.0%} or better, " + "; ".join(
-        f"seed {seed + i}: planner {_told(o.planner)}, best rule {_told(o.rule)}{_faster(o)}"
-        for i, o in enumerate(found)
+        f"seed {seed + i}: planner {told(o.planner)}, best rule {told(o.rule)}{_faster(o)}" for i, o in enumerate(found)
     )
     return Measurement(value, value, value, num_seeds, seed, detail)
 
 
-def naive_likelihood_fails(*, task: str, accuracy: float, num_seeds: int, seed: int) -> Measurement:
-    """Passes of planners trained with the product form alone over those of the exact likelihood, same seeds; median.
-
-    Args:
-        task: Over symbols.
-        accuracy: To be reached; where a planner does not, the passes of the best rule count, which it does not beat.
-        num_seeds: Repetitions.
-        seed: Of the first.
-    """
-    ratios, lines = list[float](), list[str]()
-    with tempfile.TemporaryDirectory() as folder:
-        for s in range(seed, seed + num_seeds):
-            exact, naive = (
-                train_and_compare(
-                    task, accuracy=accuracy, seed=s, folder=Path(folder) / f"{s}-{f}", planner={"forced_event": f}
-                )
-                for f in ("exact", "naive")
-            )
-            ratios.append(_passes(naive) / _passes(exact))
-            lines.append(f"seed {s}: exact {_told(exact.planner)}, naive {_told(naive.planner)}")
-    value = float(np.median(ratios))
-    detail = f"median of {num_seeds} seeds; at {accuracy:.0%} or better, {'; '.join(lines)}"
-    return Measurement(value, min(ratios), max(ratios), num_seeds, seed, f"{detail}; range in place of an interval")
-
-
-def _passes(outcome: Outcome) -> float:
-    best = [p.nfe.value for p in (outcome.planner, outcome.rule) if p is not None]
-    return min(best, default=math.nan) if outcome.planner is not None else (best[0] if best else math.nan)
-
-
-def _told(found: PolicyResult | None) -> str:
+def told(found: PolicyResult | None) -> str:
+    """Its setting, passes and accuracy in a few words."""
     if found is None:
         return "never"
     return f"{found.label} {found.nfe.value:.2f} passes right {found.accuracy.value:.3f}"

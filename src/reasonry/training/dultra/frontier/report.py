@@ -24,6 +24,7 @@ from reasonry.training.dultra.frontier.shown import ShownRow
 from reasonry.training.dultra.report import Strip, TradeOff, plan_map, reveal_chart, trade_off_chart
 from reasonry.training.dultra.report.reveal import MOST_IN_A_LINE
 
+DECODINGS = "Decodings"
 _MOST_LONG = 4
 _MOST_MAPS = 3
 _COMPUTED = """\
@@ -218,7 +219,7 @@ def _decodings(compared: Compared) -> list[Section]:
         caption = "A dot: revealed at this pass. A ring: nothing was chosen, and the likeliest was revealed."
         blocks.append(Chart(spec, title, about, caption))
     lead = "Cells are tokens, darker where they were revealed later; an amber frame: the policy chose nothing itself."
-    return [Section("Decodings", blocks, lead)]
+    return [Section(DECODINGS, blocks, lead)]
 
 
 def _strips(rows: Sequence[ShownRow], index: int) -> list[Block]:
