@@ -46,6 +46,16 @@ TASKS: dict[str, TaskRow] = {
             "reasonry.tasks.gsm8k:from_spec",
             "GSM8K from the hub (openai/gsm8k), test split; gsm8k:train for the other. Or give a path.",
         ),
+        TaskRow(
+            "prosqa",
+            "reasonry.tasks.graphs.named:from_spec",
+            "Generated graph questions in words; prosqa:3 or prosqa:2-4 for hops.",
+        ),
+        TaskRow(
+            "prontoqa",
+            "reasonry.tasks.pronto:from_spec",
+            "Generated true-or-false questions by rules of a made-up ontology; prontoqa:3 for hops.",
+        ),
     )
 }
 
