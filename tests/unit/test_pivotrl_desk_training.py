@@ -142,14 +142,6 @@ def test_a_value_at_equal_skill_is_read_at_the_first_crossing() -> None:
     assert results.value_at(course, look(0, 0.2, 0), 0.4, lambda k: k.found.kl_ood) == pytest.approx(0.2)
 
 
-def test_a_spread_is_a_t_interval_and_one_value_is_its_own() -> None:
-    found = results.spread([1.0, 2.0, 3.0, math.nan])
-    assert found.mean == 2
-    assert found.high - 2 == pytest.approx(4.302653 / math.sqrt(3))
-    assert results.spread([5.0]) == (5, 5, 5, 1)
-    assert results.spread([]).num == 0
-
-
 def test_the_frontier_keeps_what_nothing_beats_in_both() -> None:
     points = [(0.1, 1.0), (0.5, 0.9), (0.4, 0.8), (0.9, 0.2), (0.5, 0.9), (0.9, 0.1)]
     assert results.frontier(points) == [(0.1, 1.0), (0.5, 0.9), (0.9, 0.2)]

@@ -26,6 +26,7 @@ from reasonry.core.stats.paired import (
     paired_permutation,
     sign_test,
 )
+from reasonry.core.stats.repetitions import Spread, spread
 from reasonry.core.stats.resampling import (
     BootstrapResult,
     bca_interval,
@@ -40,6 +41,7 @@ __all__ = [
     "ConfidenceSequence",
     "Interval",
     "PairedResult",
+    "Spread",
     "anytime_interval",
     "bca_interval",
     "bootstrap",
@@ -55,5 +57,6 @@ __all__ = [
     "percentile_interval",
     "resample_counts",
     "sign_test",
+    "spread",
     "wilson",
 ]

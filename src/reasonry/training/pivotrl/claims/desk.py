@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from reasonry.core.claims import Measurement
 
 if TYPE_CHECKING:
-    from reasonry.training.pivotrl.desk.results import Comparison, Course, Spread
+    from reasonry.core.stats import Spread
+    from reasonry.training.pivotrl.desk.results import Comparison, Course
 
 
 def functional_beats_strict(*, seed: int, folder: str = "", **settings: Any) -> Measurement:
@@ -58,7 +59,8 @@ def ood_retention(*, level: float, seed: int, folder: str = "", **settings: Any)
         folder: Run directory; a temporary one when empty.
         **settings: Fields of `DeskConfig`.
     """
-    from reasonry.training.pivotrl.desk.results import spread, value_at
+    from reasonry.core.stats import spread
+    from reasonry.training.pivotrl.desk.results import value_at
 
     found = _compare({"arms": ("sft", "pivots-functional"), **settings}, seed=seed, folder=folder)
 
@@ -137,6 +139,6 @@ def _inside(course: Course) -> float:
 
 
 def _mean(found: Comparison, arm: str, value: Callable[[Course], float]) -> float:
-    from reasonry.training.pivotrl.desk.results import spread
+    from reasonry.core.stats import spread
 
     return spread(value(c) for c in found.of(arm)).mean

@@ -16,6 +16,7 @@ from reasonry.core import work as working_
 from reasonry.core.plain import plain
 from reasonry.core.rows import FileStore, Row, check_kept
 from reasonry.core.run import Run, default_folder
+from reasonry.core.stats import spread
 from reasonry.tasks.desk.configs import world_of
 from reasonry.training.pivotrl.desk import training
 from reasonry.training.pivotrl.desk.arms import ARMS, Arm
@@ -25,7 +26,7 @@ from reasonry.training.pivotrl.desk.ledger import Ledger
 from reasonry.training.pivotrl.desk.measuring import Reference, measure
 from reasonry.training.pivotrl.desk.policy import one_thread
 from reasonry.training.pivotrl.desk.profile import Shares, shares
-from reasonry.training.pivotrl.desk.results import BASE, Comparison, Course, spread, turns_to_reach
+from reasonry.training.pivotrl.desk.results import BASE, Comparison, Course, turns_to_reach
 from reasonry.training.pivotrl.desk.steps import Lab
 from reasonry.training.pivotrl.desk.training import Look, Signal, look_from_json, look_to_json
 

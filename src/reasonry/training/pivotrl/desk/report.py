@@ -25,9 +25,10 @@ from reasonry.core.report import (
     scatter,
 )
 from reasonry.core.report.channels import Measure
+from reasonry.core.stats import Spread, spread
 from reasonry.training.pivotrl.desk.config import DeskConfig
 from reasonry.training.pivotrl.desk.profile import Shares
-from reasonry.training.pivotrl.desk.results import Comparison, Course, Spread, spread, turns_to_reach
+from reasonry.training.pivotrl.desk.results import Comparison, Course, turns_to_reach
 from reasonry.training.pivotrl.desk.training import Look
 
 _WORLD = (

@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from scipy import stats
+from reasonry.core.stats import Spread, spread
 
 if TYPE_CHECKING:  # looks hold numbers only, but their module needs torch
     from reasonry.training.pivotrl.desk.profile import Shares
@@ -77,34 +76,6 @@ class Comparison:
     def settings(self) -> list[tuple[str, float]]:
         """Pairs of arm and learning rate, in order."""
         return list(dict.fromkeys((c.arm, c.lr) for c in self.courses))
-
-
-class Spread(NamedTuple):
-    """A mean over repetitions.
-
-    Attributes:
-        mean: NaN without values.
-        low: Lower end of the 95 % t interval; the mean itself for one value.
-        high: Upper end.
-        num: Values.
-    """
-
-    mean: float
-    low: float
-    high: float
-    num: int
-
-
-def spread(values: Iterable[float], *, level: float = 0.95) -> Spread:
-    """Mean and t interval; NaN is left out."""
-    found = np.array([v for v in values if not math.isnan(v)], dtype=np.float64)
-    if not len(found):
-        return Spread(math.nan, math.nan, math.nan, 0)
-    mean = float(found.mean())
-    if len(found) == 1:
-        return Spread(mean, mean, mean, 1)
-    half = float(stats.t.ppf((1 + level) / 2, len(found) - 1) * found.std(ddof=1) / math.sqrt(len(found)))
-    return Spread(mean, mean - half, mean + half, len(found))
 
 
 def value_at(course: Course, base: Look, level: float, value: Callable[[Look], float]) -> float:

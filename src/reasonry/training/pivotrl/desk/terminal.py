@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reasonry.training.pivotrl.desk.results import Comparison, spread
+from reasonry.core.stats import spread
+from reasonry.training.pivotrl.desk.results import Comparison
 from reasonry.training.pivotrl.desk.training import Look
 
 _COLUMNS: tuple[tuple[str, Callable[[Look], float], str], ...] = (
