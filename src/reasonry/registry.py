@@ -57,6 +57,16 @@ METHODS: tuple[Method, ...] = (
         "docs/dultra.md",
     ),
     Method(
+        "continuous-cot",
+        "training",
+        "reasonry.training.continuous_cot",
+        "arXiv 2412.06769, 2505.12514",
+        "preview",
+        ("train continuous-cot", "eval continuous-cot", "probe superposition"),
+        "train a causal LM to reason in hidden states, with the controls that say what helped, and see what they hold",
+        "docs/continuous_cot.md",
+    ),
+    Method(
         "test-time-scaling",
         "test time",
         "reasonry.test_time",
@@ -111,8 +121,8 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "eval",
         "reasonry.cli.eval:main",
-        "ppe|gsm-agent|diffusion-frontier",
-        "reward models before training; agents that have to search; decoding of diffusion models",
+        "ppe|gsm-agent|diffusion-frontier|continuous-cot",
+        "reward models before training; agents that have to search; diffusion models; models that think",
     ),
     Verb(
         "watermark",
@@ -129,8 +139,14 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "train",
         "reasonry.cli.train:main",
-        "pivotrl|dultra",
+        "pivotrl|dultra|continuous-cot",
         "train a model; the same command goes on after an interruption",
+    ),
+    Verb(
+        "probe",
+        "reasonry.cli.probe:main",
+        "superposition",
+        "look inside a model: what a continuous thought holds at once",
     ),
     Verb("data", "reasonry.cli.data:main", "make|check", "make problems, or check a data file line by line"),
     Verb("reproduce", "reasonry.cli.reproduce:main", "[CLAIM...]", "measure claims and print PASS or FAIL"),

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
 Run = Callable[[Path], None]
 Fingerprint = Callable[[Path], Mapping[str, Any]]
@@ -158,6 +159,44 @@ def kill_and_continue(
         if not differs:
             shutil.rmtree(work)
     return results
+
+
+class Plan(NamedTuple):
+    """How often a test kills.
+
+    Attributes:
+        instants: Experiments.
+        seed: Of their instants.
+        num_kills: Kills of each; those after the first hit the continuation.
+    """
+
+    instants: int
+    seed: int
+    num_kills: int
+
+
+def plans(few: int) -> Any:
+    """Marks a test with plans: a few kills for every day; many, and kills of what goes on after one, for slow tests."""
+    each = {
+        f"{few} instants": (Plan(few, 0, 1), ()),
+        "40 instants": (Plan(40, 1, 1), pytest.mark.slow),
+        "killed again": (Plan(15, 2, 3), pytest.mark.slow),
+    }
+    return pytest.mark.parametrize("plan", [pytest.param(p, marks=m, id=name) for name, (p, m) in each.items()])
+
+
+def assert_survives(run: Run, fingerprint: Fingerprint, plan: Plan, folder: Path) -> None:
+    """Kill as planned: the ends are all alike, and at least half of the runs were really killed.
+
+    Args:
+        run: As of `kill_and_continue`.
+        fingerprint: As of `kill_and_continue`.
+        plan: How often.
+        folder: For the runs.
+    """
+    found = kill_and_continue(run, fingerprint, plan.instants, plan.seed, folder, num_kills=plan.num_kills)
+    assert [e for e in found if e.differences] == []
+    assert sum(e.was_killed for e in found) >= 0.5 * plan.instants, "too few runs were killed to show anything"
 
 
 def _nothing(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -10,33 +9,13 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
-sys.path.insert(0, str(Path(__file__).parent))
 
-import forked
-import pivotrl_train_runs as runs
+from tests.kill import forked, pivotrl_train_runs
 
-forked.preload("pivotrl_train_runs")
+forked.preload("tests.kill.pivotrl_train_runs")
 
 
-def _kill(instants: int, seed: int, folder: Path, num_kills: int) -> None:
-    given = runs.prepare(folder / "given")
-    (folder / "runs").mkdir()
-    found = forked.kill_and_continue(
-        partial(runs.run, given), runs.fingerprint, instants, seed, folder / "runs", num_kills=num_kills
-    )
-    assert [e for e in found if e.differences] == []
-    assert sum(e.was_killed for e in found) >= 0.5 * instants, "too few runs were killed to show anything"
-
-
-def test_training_killed_at_4_instants_ends_with_equal_weights_and_metrics(tmp_path: Path) -> None:
-    _kill(4, 0, tmp_path, num_kills=1)
-
-
-@pytest.mark.slow
-def test_training_killed_at_40_instants_ends_with_equal_weights_and_metrics(tmp_path: Path) -> None:
-    _kill(40, 1, tmp_path, num_kills=1)
-
-
-@pytest.mark.slow
-def test_training_killed_and_killed_again_while_it_continues_ends_equal(tmp_path: Path) -> None:
-    _kill(15, 2, tmp_path, num_kills=3)
+@forked.plans(few=4)
+def test_training_killed_at_any_instant_ends_with_equal_weights_and_metrics(plan: forked.Plan, tmp_path: Path) -> None:
+    run = partial(pivotrl_train_runs.run, pivotrl_train_runs.prepare(tmp_path / "given"))
+    forked.assert_survives(run, pivotrl_train_runs.fingerprint, plan, tmp_path)

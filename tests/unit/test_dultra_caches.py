@@ -8,7 +8,8 @@ from torch import Tensor
 
 from reasonry.core import seeds
 from reasonry.errors import ConfigError
-from reasonry.training.dultra.caches import CacheKind, CachingDenoiser, KeyValues, start_session
+from reasonry.training.dultra.caches import CacheKind, start_session
+from reasonry.training.dultra.columns import CachingDenoiser, KeyValues
 from reasonry.training.dultra.denoiser import Denoised
 from reasonry.training.dultra.policies.base import current_block
 from reasonry.training.dultra.tiny_denoiser import TinyDenoiser, TinyDenoiserConfig
@@ -319,6 +320,20 @@ def test_a_denoiser_that_keeps_nothing_works_without_a_cache_alone() -> None:
     assert (session.num_passes, session.num_token_forwards) == (1, 13)
     with pytest.raises(ConfigError, match="plain keeps no keys and values"):
         start_session(_Plain(), answer_len=L, block_len=BLOCK, cache="dual")
+
+
+def test_without_a_cache_logits_are_asked_for_at_the_answer_alone() -> None:
+    model, asked = _model(), list[int]()
+    read_out = model.say
+    model.say = lambda h_BSD: asked.append(h_BSD.shape[1]) or read_out(h_BSD)
+    tokens, attend, _ = _canvases(2, (0, 1))
+    session = start_session(model, answer_len=L, block_len=BLOCK)
+    said = session.denoise(tokens, attend, tokens[:, P:] == 0, with_hidden=True)
+    assert asked == [L]
+    whole = model.denoise(tokens, attend, with_hidden=True)
+    assert said.hidden_BND is not None and whole.hidden_BND is not None
+    assert torch.allclose(said.logits_BNV, whole.logits_BNV[:, P:], atol=1e-6)
+    assert torch.allclose(said.hidden_BND, whole.hidden_BND[:, P:], atol=1e-6)
 
 
 @pytest.mark.parametrize(("cache", "refresh_every"), [("dual", 0), ("none", 2)])

@@ -381,6 +381,29 @@ def test_a_config_that_asks_for_code_is_refused_for_models_without_a_stand_in(tm
     (tmp_path / "m" / "config.json").write_text(json.dumps(config), "utf-8")
     with pytest.raises(UnsafeArtifactError, match="auto_map"):
         load_denoiser(str(tmp_path / "m"), CPU)
+    with pytest.raises(ConfigError, match="trust_remote_code: no code"):
+        load_denoiser(str(tmp_path / "m"), ModelConfig(device="cpu", revision="0" * 40, trust_remote_code=True))
+
+
+def test_a_masked_language_model_without_a_tokenizer_has_no_mask(tmp_path: Path) -> None:
+    _bert(tmp_path / "m")
+    (tmp_path / "m" / "tokenizer.json").unlink()
+    with pytest.raises(DataError, match="no tokenizer says which token the mask is"):
+        load_denoiser(str(tmp_path / "m"), CPU)
+
+
+def test_small_models_compute_in_float32_where_the_processor_prefers_16_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reasonry.core.models.load.torch_dtype", lambda wanted, device: torch.bfloat16)
+    _bert(tmp_path / "bert")
+    _folder(tmp_path / "llada", LLADA, _llada_weights())
+    for name in ("bert", "llada"):
+        assert load_denoiser(str(tmp_path / name), CPU).identity["dtype"] == "float32"
+        with monkeypatch.context() as patch:
+            patch.setattr("reasonry.training.dultra.checkpoints._SMALL", 100)
+            large = load_denoiser(str(tmp_path / name), CPU, check=False)
+        assert (large.identity["dtype"], next(large.denoiser.parameters()).dtype) == ("bfloat16", torch.bfloat16)
 
 
 # ---------------------------------------------------------------- saving

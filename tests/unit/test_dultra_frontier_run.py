@@ -164,7 +164,7 @@ def test_a_finished_run_loads_nothing_and_says_the_same(
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("loaded")
 
-    monkeypatch.setattr("reasonry.training.dultra.frontier.equipment._load", refuse)
+    monkeypatch.setattr("reasonry.training.dultra.checkpoints.open_denoiser", refuse)
     assert compare(cfg) == first
     assert compare(cfg.with_(target=0.5)).result.target == 0.5  # costs no decoding either
 
@@ -279,7 +279,7 @@ def test_a_file_of_prompts_is_read_as_training_reads_it(made: Path, tmp_path: Pa
         ({"denoiser": "{made}/tiny", "task": "word-problems"}, "has no tokenizer"),
         ({"denoiser": "{made}/tiny", "task": "ledger:9:5"}, "do not fit"),
         ({"denoiser": "oracle:ledger:2:5", "task": "ledger:2:5", "answer_len": 11}, "have 10 tokens"),
-        ({"denoiser": "oracle:ledger:2:5", "task": "ledger:3:5"}, "do not fit"),
+        ({"denoiser": "oracle:ledger:2:5", "task": "ledger:3:5"}, "does not know ledger:3:5"),
         (
             {
                 "denoiser": "{made}/tiny",

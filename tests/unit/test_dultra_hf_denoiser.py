@@ -9,7 +9,8 @@ from torch import Tensor
 
 from reasonry.core import seeds
 from reasonry.errors import ConfigError, DataError
-from reasonry.training.dultra.caches import CacheKind, CachingDenoiser, start_session
+from reasonry.training.dultra.caches import CacheKind, start_session
+from reasonry.training.dultra.columns import CachingDenoiser
 from reasonry.training.dultra.conduct import examine, refuse
 from reasonry.training.dultra.decoder_denoiser import DecoderDenoiser
 from reasonry.training.dultra.hf_denoiser import HfDenoiser, SpecialTokens

@@ -12,12 +12,15 @@ import torch
 from torch import Tensor
 
 from reasonry.core.seeds import stream
-from reasonry.errors import DataError
+from reasonry.errors import ConfigError, DataError
 from reasonry.tasks.token_tasks.base import END, MASK, PAD, Ints
 from reasonry.tasks.token_tasks.entries import DIGIT, ENTRY_LEN, SEPARATOR
 from reasonry.tasks.token_tasks.ledger import Ledger
 from reasonry.tasks.token_tasks.pairs import Pairs
-from reasonry.training.dultra.denoiser import Denoiser
+from reasonry.training.dultra.checkpoints import open_denoiser
+from reasonry.training.dultra.config import DataConfig
+from reasonry.training.dultra.data import open_source
+from reasonry.training.dultra.denoiser import Denoiser, oracle_task
 from reasonry.training.dultra.oracle import OracleDenoiser, posterior
 
 Task = Pairs | Ledger
@@ -253,3 +256,44 @@ def test_a_canvas_of_another_shape_or_prompt_is_refused(task: Task, case: str) -
         attend_BN[1, -1] = False
     with pytest.raises(DataError):
         OracleDenoiser(task).denoise(tokens_BN, attend_BN)
+
+
+# ---------------------------------------------------------------- by name
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "found"),
+    [
+        ("oracle", "ledger:4", "ledger:4"),
+        ("oracle:ledger:4", "", "ledger:4"),
+        ("oracle:ledger:4", "ledger:4:10", "ledger:4"),  # the base that ledger:4 has
+        ("oracles", "ledger:4", None),
+        ("./oracle", "ledger:4", None),
+        ("runs/oracle:1", "", None),
+    ],
+)
+def test_the_word_oracle_stands_for_laws_and_nothing_else_does(name: str, task: str, found: str | None) -> None:
+    assert oracle_task(name, task) == found
+
+
+def test_an_oracle_is_opened_by_its_own_name_and_names_its_task() -> None:
+    opened = open_denoiser("oracle", task="ledger:2:5:mixed")
+    assert isinstance(opened.denoiser, OracleDenoiser)
+    again = open_denoiser(opened.denoiser.name)
+    assert (again.denoiser.name, again.identity) == (opened.denoiser.name, {"model": "oracle:ledger:2:5:mixed"})
+    assert open_source(DataConfig(), again.denoiser, None, seed=0).name == "ledger:2:5:mixed"
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "learns", "said"),
+    [
+        ("oracle", "", False, "which task"),
+        ("oracle:pairs:2", "ledger:2", False, "oracle of pairs:2 does not know ledger:2"),
+        ("oracle", "addition:3", False, "no exact laws are known for addition:3"),
+        ("oracle", "ledgr:2", False, "unknown task"),
+        ("oracle", "ledger:2", True, "no weights that could learn"),
+    ],
+)
+def test_oracles_of_nothing_and_of_two_things_are_refused(name: str, task: str, learns: bool, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        open_denoiser(name, task=task, learns=learns)

@@ -17,6 +17,7 @@ from reasonry.errors import ConfigError, DataError
 from reasonry.training.dultra.plan_likelihood import expected_nfe, plan_logp
 from reasonry.training.dultra.planner import PlannerConfig, PlannerHead
 from reasonry.training.dultra.policies.base import StepContext
+from reasonry.training.dultra.policies.make import make_policy
 from reasonry.training.dultra.policies.planned import PlannedPolicy
 
 
@@ -114,6 +115,15 @@ def test_names_are_those_of_the_command_line() -> None:
     assert policy(Q, "threshold").name == "planner:threshold:0.5"
     assert policy(Q, "threshold", threshold=0.4, factor=1.2).name == "planner:threshold:0.4:1.2"
     assert policy(Q, "expected", factor=0.8, temperature=2.0).name == "planner:expected:0.8@2"
+
+
+@pytest.mark.parametrize("threshold", [1 / 3, 0.5, 0.1234567891])
+@pytest.mark.parametrize("factor", [1.0, 2 / 3, 2.0, 1e-7])
+def test_names_lose_no_digit_of_their_numbers(threshold: float, factor: float) -> None:
+    made = policy(Q, "threshold", threshold=threshold, factor=factor)
+    again = make_policy(made.name, made.head)
+    assert isinstance(again, PlannedPolicy)
+    assert (again.threshold, again.factor, again.name) == (threshold, factor, made.name)
     assert policy(Q).is_stochastic
     assert not policy(Q, "threshold").is_stochastic
 

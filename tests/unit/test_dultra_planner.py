@@ -72,14 +72,16 @@ def test_a_new_planner_gives_every_position_the_chosen_logit() -> None:
     for clamp, bias in ((4.0, -1.5), (None, -10.0), (4.0, 3.9)):
         made = head(random=False, clamp=clamp, output_bias=bias)(**inputs())
         assert made.dtype == torch.float32
-        assert torch.allclose(made, torch.full((B, L), bias), atol=1e-5)
+        eligible = inputs()["eligible_BL"]
+        assert made[eligible].tolist() == pytest.approx([bias] * int(eligible.sum()), abs=1e-5)
+        assert (made[~eligible] == 0).all()
 
 
 def test_a_new_adaptive_norm_is_the_plain_one() -> None:
     made = head(random=False)
-    x, c = torch.randn(B, L, D), torch.randn(B, L, D)
+    x, c = torch.randn(B, L, D), torch.randn(3, D)
     for norm in (made.norm_in, made.norm_out):
-        assert torch.equal(norm(x, c), F.layer_norm(x, (D,), eps=1e-4))
+        assert torch.equal(norm(x, c, torch.arange(B * L).view(B, L) % 3), F.layer_norm(x, (D,), eps=1e-4))
 
 
 def test_gradients_reach_every_weight_once_the_read_out_has_moved() -> None:
@@ -300,7 +302,8 @@ def test_a_released_planner_gives_the_logits_of_the_release() -> None:
     assert made.config.block_len == 32
     h, eligible = torch.randn(5, 8, generator=rng, dtype=torch.float64), torch.tensor([False, True, False, True, True])
     ours = made(h[None], eligible_BL=eligible[None], known_share_B=torch.tensor([0.4]))[0]
-    assert ours.tolist() == pytest.approx(released_logit(tensors, h, eligible, 0.4, 2).tolist(), abs=1e-4)
+    theirs = released_logit(tensors, h, eligible, 0.4, 2)
+    assert ours[eligible].tolist() == pytest.approx(theirs[eligible].tolist(), abs=1e-4)
 
 
 def test_a_checkpoint_without_a_planner_is_refused() -> None:
@@ -326,6 +329,13 @@ def test_a_saved_planner_comes_back_whole(tmp_path: Path) -> None:
     assert not back.training
     assert (back.config.denoiser, back.config.block_len, back.config.clamp) == ("tiny:pairs", 4, None)
     assert back.config.features == ["hidden", "margin"]
+
+
+def test_a_planner_is_loaded_without_a_word(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    head().save_pretrained(tmp_path)
+    capfd.readouterr()
+    load_planner(tmp_path)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_planner_in_half_precision_comes_back_in_it(tmp_path: Path) -> None:
@@ -410,5 +420,59 @@ def test_the_adaptive_norm_scales_and_shifts_each_position_by_its_own_condition(
     norm = AdaLayerNorm(2)
     norm.modulation.weight.data = torch.tensor([[1.0, 0], [0, 0], [0, 0], [0, 2.0]])
     norm.modulation.bias.data.zero_()
-    x, c = torch.tensor([[[1.0, -1.0], [1.0, -1.0]]]), torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
-    assert norm(x, c)[0].tolist() == [pytest.approx([2, -1], abs=1e-3), pytest.approx([1, 1], abs=1e-3)]
+    x, c, which = torch.tensor([[[1.0, -1.0], [1.0, -1.0]]]), torch.eye(2), torch.tensor([[0, 1]])
+    assert norm(x, c, which)[0].tolist() == [pytest.approx([2, -1], abs=1e-3), pytest.approx([1, 1], abs=1e-3)]
+
+
+# ---------------------------------------------------------------- what is not computed twice
+
+
+def by_position(made: PlannerHead, given: dict[str, Any]) -> Tensor:
+    """The module's formulas with a condition, an MLP and a read-out for every position."""
+
+    def ada(norm: AdaLayerNorm, x: Tensor) -> Tensor:
+        scale, shift = norm.modulation(c).chunk(2, -1)
+        return F.layer_norm(x, x.shape[-1:], eps=norm.eps) * (1 + scale) + shift
+
+    eligible, block = given["eligible_BL"], made.block
+    scalars = torch.stack([given[f"{f}_BL"] for f in ("confidence", "margin")], -1) * eligible[..., None]
+    x = made.read_hidden(given["hidden_BLD"]) + made.read_scalars(scalars)
+    c = made._time(given["known_share_B"])[:, None] + made.eligible_embedding(eligible.long())
+    z = ada(made.norm_in, x) + made.position_embedding.weight[:L]
+    normed = block.attention_norm(z)
+    q, k, v = (m(normed).unflatten(2, (2, -1)).transpose(1, 2) for m in (block.query, block.key, block.value))
+    weights = torch.softmax(q @ k.transpose(2, 3) / math.sqrt(q.shape[-1]), -1)
+    z = z + block.attention_out((weights @ v).transpose(1, 2).flatten(2))
+    normed = block.mlp_norm(z)
+    z = z + block.down(F.silu(block.gate(normed)) * block.up(normed))
+    logit = made.out(ada(made.norm_out, z))[..., 0]
+    return made.config.clamp * torch.tanh(logit / made.config.clamp)
+
+
+def test_conditions_by_kind_say_what_conditions_of_every_position_say() -> None:
+    made = head(features=("hidden", "confidence", "margin"), inner_width=8).double()
+    given = {k: v.double() if v.is_floating_point() else v for k, v in inputs().items()}
+    given = {k: torch.cat([v, v.flip(1) if v.ndim > 1 else v[[0, 0]]]) for k, v in given.items()}  # a time four times
+    eligible = given["eligible_BL"]
+    ours, wanted = made(**given)[eligible], by_position(made, given)[eligible]
+    assert (ours - wanted).abs().max() < 1e-6 < wanted.std()
+    weights = list(made.parameters())
+    toward = torch.randn(len(wanted), generator=torch.Generator().manual_seed(5))
+    found, expected = (torch.autograd.grad(logit, weights, toward) for logit in (ours, wanted.float()))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+
+
+def test_conditions_are_as_many_as_times_differ_and_the_mlp_reads_what_is_eligible() -> None:
+    made, given = head(), inputs(known_share_B=torch.tensor([0.5, 0.5]))
+    seen: dict[str, int] = {}
+    for name in ("time", "norm_in.modulation", "norm_out.modulation", "block.down"):
+        made.get_submodule(name).register_forward_hook(lambda m, a, out, name=name: seen.update({name: len(out)}))
+    made(**given)
+    num_eligible = int(given["eligible_BL"].sum())
+    assert seen == {"time": 1, "norm_in.modulation": 2, "norm_out.modulation": 2, "block.down": num_eligible}
+
+
+def test_nothing_eligible_is_no_error() -> None:
+    none = torch.zeros(B, L, dtype=torch.bool)
+    assert torch.equal(head()(**inputs(eligible_BL=none)), torch.zeros(B, L))

@@ -17,7 +17,8 @@ from reasonry.errors import EXIT_CHECK_FAILED, EXIT_OK
 
 class DemoConfig(Config):
     """Sample a packaged model, vote, verify; sign text and recognise it; follow the searches of scripted agents;
-    find the turns that can teach a small model; measure the quickest claims; report.
+    find the turns that can teach a small model; decode in fewer passes; look into thoughts;
+    measure the quickest claims.
     """
 
     problems: Annotated[int, Field(ge=2)] = 48

@@ -14,6 +14,10 @@ METHODS = {
         "reasonry.cli.eval_diffusion_frontier:main",
         "decode with a masked diffusion model: accuracy against forward passes of every way to choose what to reveal",
     ),
+    "continuous-cot": (
+        "reasonry.cli.eval_continuous_cot:main",
+        "answer after thoughts in hidden states: accuracy by their number, and with others in their place",
+    ),
 }
 
 

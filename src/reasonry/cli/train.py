@@ -16,6 +16,10 @@ METHODS = {
         "reasonry.cli.train_dultra:main",
         "decode a masked diffusion model in fewer passes, by a planner that learns what to reveal",
     ),
+    "continuous-cot": (
+        "reasonry.cli.train_continuous_cot:main",
+        "reason in hidden states in place of written steps, next to the controls that tell whether these help",
+    ),
 }
 
 

@@ -11,6 +11,7 @@ that was killed and goes on ends with the same bytes in float32 on one thread of
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ from reasonry.core.work import Say, working
 from reasonry.errors import Interrupted
 
 CHECKPOINTS, METRICS, COSTS = "checkpoints", "metrics.jsonl", "costs.jsonl"
+_OPTIMIZER = "optimizer"
 _TINY = 5_000_000
 
 
@@ -133,6 +135,70 @@ class _Meter:
         self._start_s, self._before = now, dict(costs)
 
 
+# ---------------------------------------------------------------- what learns
+
+
+class Trainee:
+    """Modules that learn, with their optimizer: how a gradient becomes a step, and what a checkpoint holds of them.
+
+    Args:
+        modules: By the names of their tensors in a checkpoint.
+        optimizer: Of the weights that learn.
+        max_grad_norm: A longer gradient is cut to this length.
+        lr: Learning rate of each step, from 0; the optimizer's own at every step when not given.
+    """
+
+    def __init__(
+        self,
+        modules: Mapping[str, nn.Module],
+        optimizer: torch.optim.Optimizer,
+        *,
+        max_grad_norm: float,
+        lr: Callable[[int], float] | None = None,
+    ) -> None:
+        self.modules, self.optimizer = dict(modules), optimizer
+        self._max_grad_norm, self._lr = max_grad_norm, lr
+        self._weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+
+    def clear(self) -> None:
+        """Forget the gradient."""
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def step(self, at: int) -> float:
+        """Step ``at``, from 0, along the gradient that was added up since `clear`; its length before it is cut."""
+        if self._lr is not None:
+            set_lr(self.optimizer, self._lr(at))
+        norm = float(nn.utils.clip_grad_norm_(self._weights, self._max_grad_norm))
+        self.optimizer.step()
+        return norm
+
+    def descend(self, loss: Tensor, at: int) -> float:
+        """Step ``at`` down the gradient of a loss alone; its length before it is cut."""
+        self.clear()
+        loss.backward()
+        return self.step(at)
+
+    def tensors(self) -> dict[str, Mapping[str, Tensor]]:
+        """Weights by module, and moments: `Learner.tensors`."""
+        weights = {name: module.state_dict() for name, module in self.modules.items()}
+        return {**weights, _OPTIMIZER: optimizer_tensors(self.optimizer)}
+
+    def restore(self, found: Checkpoint) -> None:
+        """Go on from a checkpoint that holds `tensors`."""
+        for name, module in self.modules.items():
+            module.load_state_dict(found.load_tensors(name, "torch"))
+        restore_optimizer(self.optimizer, found.load_tensors(_OPTIMIZER, "torch"))
+
+
+def cosine_lr(lr: float, at: int, *, num_steps: int, warmup_steps: int = 0) -> float:
+    """Learning rate of step ``at``: up in a straight line, then down a cosine that ends at 0 after the last step.
+
+    lr min((at + 1) / warmup, 1) (1 + cos(pi at / num_steps)) / 2
+    """
+    rise = min(1.0, (at + 1) / warmup_steps) if warmup_steps else 1.0
+    return lr * rise * (1 + math.cos(math.pi * at / num_steps)) / 2
+
+
 # ---------------------------------------------------------------- what every training needs
 
 
@@ -183,3 +249,7 @@ def say_nothing(line: str) -> None:
 
 OpenRun = Callable[[Run, str], None]
 """Told of the open run and its determinism level."""
+
+
+def open_nothing(run: Run, determinism: str) -> None:
+    """The `OpenRun` of callers that need not know."""

@@ -7,13 +7,14 @@ fill it with random numbers.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from reasonry.core import optional
 from reasonry.core.models.adapter import adapter_folder, base_of, merge
-from reasonry.core.models.config import ModelConfig
+from reasonry.core.models.config import Dtype, ModelConfig
 from reasonry.core.models.device import best_device, device_error, torch_dtype
 from reasonry.core.models.find import find_model
 from reasonry.core.models.packaged import PACKAGED, check_causal_lm
@@ -21,10 +22,13 @@ from reasonry.core.models.source import Source
 from reasonry.errors import DataError
 
 if TYPE_CHECKING:
+    import torch
+    from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-AutoClass = Literal["AutoModelForCausalLM", "AutoModelForSequenceClassification"]
+ModuleT = TypeVar("ModuleT", bound="nn.Module")
+AutoClass = Literal["AutoModelForCausalLM", "AutoModelForMaskedLM", "AutoModelForSequenceClassification"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ def load_pretrained(
     auto_class: AutoClass,
     if_incomplete: str,
     why: str = "to run a local model",
+    float32_below: int = 0,
 ) -> LoadedModel:
     """Load a model and its tokenizer with one of transformers' auto classes.
 
@@ -60,6 +65,7 @@ def load_pretrained(
         auto_class: Name of the auto class, which decides the model's head.
         if_incomplete: Remedy to show when the weights lack tensors of that class, such as those of its head.
         why: What torch and transformers are needed for, shown when they are not installed.
+        float32_below: Parameters below which ``dtype`` auto is float32; see `weights_dtype`.
 
     Raises:
         ConfigError: Unknown model.
@@ -73,43 +79,121 @@ def load_pretrained(
     optional.need("torch", extra="hf", why=why)
     optional.need("transformers", extra="hf", why=why)
     source = Source.of(name, options)
-    import torch
     import transformers
 
     device = best_device() if options.device == "auto" else options.device
-    dtype = torch_dtype(options.dtype, device)
+    model_class: Any = getattr(transformers, auto_class)
     with source.loading():
         tokenizer = transformers.AutoTokenizer.from_pretrained(source.where, **source.keywords)
         config = transformers.AutoConfig.from_pretrained(source.where, **source.keywords)
-        loaded = getattr(transformers, auto_class).from_pretrained(
-            source.where,
-            config=config,
-            dtype=dtype,
-            use_safetensors=True,
-            output_loading_info=True,
-            **source.keywords,
+        dtype = weights_dtype(
+            model_class, config, options.dtype, device=device, float32_below=float32_below, trust=source.trust
         )
+        model = load_weights(
+            model_class, source, config=config, dtype=dtype, device=device, if_incomplete=if_incomplete
+        )
+    revision = options.revision or getattr(config, "_commit_hash", None) or ""
+    return LoadedModel(model, tokenizer, name, identity_of(source, revision=revision, dtype=dtype, device=device))
+
+
+def identity_of(source: Source, *, revision: str, dtype: torch.dtype, device: str) -> dict[str, Any]:
+    """What decides the outputs of a model: name, revision or content hash, dtype, kind of device."""
+    identity = {
+        # A local folder's name may be used again for other weights, and it may carry a person's: its content counts.
+        "model": source.name if source.name in PACKAGED or not source.is_local else "local",
+        "revision": revision,
+        "dtype": str(dtype).removeprefix("torch."),
+        "device": device.split(":")[0],
+    }
+    if source.is_local and source.name not in PACKAGED:
+        identity["weights"] = content_hash(Path(source.where))
+    return identity
+
+
+def weights_dtype(
+    model_class: Any, config: Any, wanted: Dtype, *, device: str, float32_below: int = 0, trust: bool = False
+) -> torch.dtype:
+    """The number format of a model's weights.
+
+    Args:
+        model_class: Of transformers: an auto class, or a model's own.
+        config: Of the model.
+        wanted: The user's word.
+        device: Where it will compute.
+        float32_below: Models of fewer parameters than this are float32 where ``wanted`` is auto: they are fast enough,
+            and in 16 bits ties and thresholds fall differently from one machine to the next.
+        trust: Whether code of the repository may run.
+
+    Raises:
+        ResourceError: As `torch_dtype`.
+    """
+    import torch
+
+    if wanted == "auto" and float32_below:
+        with torch.device("meta"):
+            is_auto = hasattr(model_class, "from_config")
+            model = model_class.from_config(config, trust_remote_code=trust) if is_auto else model_class(config)
+        if sum(weight.numel() for weight in model.parameters()) < float32_below:
+            return torch.float32
+    return torch_dtype(wanted, device)
+
+
+def load_weights(
+    model_class: Any,
+    source: Source,
+    *,
+    config: Any,
+    dtype: torch.dtype,
+    device: str,
+    if_incomplete: str,
+    key_mapping: Mapping[str, str] | None = None,
+) -> PreTrainedModel:
+    """A model with the weights of a source, in eval mode. To be called within the source's ``loading``.
+
+    Args:
+        model_class: Of transformers: an auto class, or a model's own.
+        source: Where from, and whether its code may run.
+        config: Of the model.
+        dtype: Number format of the weights.
+        device: Where they shall be.
+        if_incomplete: Remedy to show when the weights lack tensors of the class.
+        key_mapping: Names of tensors as regular expressions, and those of the class.
+
+    Raises:
+        DataError: The weights lack a tensor.
+        ResourceError: The device is not there.
+    """
+    loaded = model_class.from_pretrained(
+        source.where,
+        config=config,
+        dtype=dtype,
+        use_safetensors=True,
+        output_loading_info=True,
+        **({"key_mapping": dict(key_mapping)} if key_mapping else {}),
+        **source.keywords,
+    )
     model, info = cast("tuple[PreTrainedModel, dict[str, Any]]", loaded)
     if missing := sorted(info["missing_keys"]):  # transformers would fill them with random numbers
         raise DataError(
             f"the weights lack {len(missing)} tensors of {type(model).__name__}, such as {missing[0]}",
-            place=name,
+            place=source.name,
             remedy=if_incomplete,
         )
+    return on_device(model, device)
+
+
+def on_device(model: ModuleT, device: str) -> ModuleT:
+    """A module on a device, in eval mode.
+
+    Raises:
+        ResourceError: The device is not there.
+    """
+    import torch
+
     try:
-        model = cast("PreTrainedModel", model.to(torch.device(device)).eval())  # pyright: ignore[reportArgumentType]
+        return model.to(torch.device(device)).eval()
     except (RuntimeError, AssertionError) as e:  # AssertionError: torch was built without that kind of device
         raise device_error(device, e) from e
-    identity = {
-        # A local folder's name may be used again for other weights, and it may carry a person's: its content counts.
-        "model": name if name in PACKAGED or not source.is_local else "local",
-        "revision": options.revision or getattr(config, "_commit_hash", None) or "",
-        "dtype": str(dtype).removeprefix("torch."),
-        "device": device.split(":")[0],
-    }
-    if source.is_local and name not in PACKAGED:
-        identity["weights"] = content_hash(Path(source.where))
-    return LoadedModel(model, tokenizer, name, identity)
 
 
 def load_causal_lm(name: str, options: ModelConfig | None = None) -> LoadedModel:

@@ -26,6 +26,7 @@ class Series:
         low: Lower ends of the band, or None for no band.
         high: Upper ends of the band.
         dashed: For bounds, oracles and baselines.
+        faint: For noise behind the line that matters: thin, pale and grey.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Series:
     low: Sequence[float | None] | None = None
     high: Sequence[float | None] | None = None
     dashed: bool = False
+    faint: bool = False
 
     def __post_init__(self) -> None:
         for name in ("y", "low", "high"):
@@ -65,10 +67,17 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A labelled straight line across the chart: chance, a target, a bound."""
+    """A labelled straight line across the chart: chance, a target, a bound.
+
+    Attributes:
+        value: Where it stands.
+        label: Its words, under its right end, or over its top.
+        is_left: They stand under its left end: curves come down to the line on the right.
+    """
 
     value: float
     label: str = ""
+    is_left: bool = False
 
 
 def distinct(values: Iterable[str]) -> list[str]:
@@ -125,7 +134,7 @@ def interval_line(form: str) -> tuple[Spec, Spec]:
 
 
 def reference_layers(references: Sequence[Reference], channel: str) -> list[Spec]:
-    """Dashed lines across ``channel``, each with its label: under its right end, or over its top."""
+    """Dashed lines across ``channel``, each with its label: under an end, or over its top."""
     layers: list[Spec] = []
     # Its own data: a layer inherits the chart's rows and would be drawn once for each of them.
     one_row = {"values": [{}]}
@@ -142,6 +151,8 @@ def reference_layers(references: Sequence[Reference], channel: str) -> list[Spec
             continue
         place: Spec = {"align": "right", "dx": -2, "dy": 10} if channel == "y" else {"align": "center", "dy": -8}
         end: Spec = {"x": {"value": "width"}} if channel == "y" else {"y": {"value": 0}}
+        if channel == "y" and reference.is_left:
+            place, end = {**place, "align": "left", "dx": 2}, {"x": {"value": 0}}
         mark: Spec = {"type": "text", "text": reference.label, "fontSize": 11.5, **place}
         # The ground's colour behind the letters keeps them readable where they meet a line.
         for look in (

@@ -59,6 +59,10 @@ def curve_chart(
     if legend := name_legend(names):
         legend |= {"symbolType": "stroke", "symbolOpacity": 1, "symbolStrokeWidth": 2.5, "symbolSize": 220}
         colour["legend"] = legend
+    is_faint = [s.faint for s in series]
+    colour["scale"]["range"] = [
+        LIGHT.muted if faint else own for faint, own in zip(is_faint, colour["scale"]["range"], strict=True)
+    ]
     where: Spec = {"x": x, "y": y, "color": colour}
     layers: list[Spec] = []
     if band and any(s.low is not None and s.high is not None for s in series):
@@ -75,7 +79,11 @@ def curve_chart(
         "legend": legend,
         "scale": {"domain": names, "range": [[5, 4] if s.dashed else [1, 0] for s in series]},
     }
-    layers.append({"mark": {"type": "line", "interpolate": "monotone"}, "encoding": {**where, "strokeDash": dashes}})
+    line: Spec = {**where, "strokeDash": dashes}
+    if any(is_faint):
+        line["strokeOpacity"] = _by_series(names, [0.6 if faint else 1 for faint in is_faint])
+        line["size"] = _by_series(names, [1 if faint else 2.25 for faint in is_faint])
+    layers.append({"mark": {"type": "line", "interpolate": "monotone"}, "encoding": line})
     write_interval, interval = interval_line(y_format)
     near: Spec = {"type": "point", "on": "pointermove", "nearest": True, "clear": "pointerout"}
     pointed_at: Spec = {"param": "near", "empty": False}
@@ -88,7 +96,7 @@ def curve_chart(
                 **where,
                 "opacity": {
                     "condition": [{**pointed_at, "value": 1}, {**alone, "value": 1}],
-                    "value": 1 if len(positions) <= _MAX_DOTTED else 0,
+                    "value": 1 if len(positions) <= _MAX_DOTTED and not any(is_faint) else 0,
                 },
                 "size": {"condition": [{**pointed_at, "value": 120}, {**alone, "value": 70}], "value": 28},
                 "tooltip": [
@@ -100,7 +108,8 @@ def curve_chart(
             },
         }
     )
-    rows = [_curve_row(s, i) for s in series for i in range(len(s.x))]
+    drawn = sorted(series, key=lambda s: not s.faint)  # the first lie under the others
+    rows = [_curve_row(s, i) for s in drawn for i in range(len(s.x))]
     return {
         "data": {"values": rows},
         "transform": [write_interval],
@@ -255,6 +264,15 @@ def _heights(
     # 10k reads better than 10,000; but 1m is no way to write a thousandth.
     plain = "~s" if min(heights, default=1.0) >= 1 else "~g"
     return quantity("y", title, form or plain, type="log", base=10, **scale)
+
+
+def _by_series(names: Sequence[str], values: Sequence[float]) -> Spec:
+    return {
+        "field": "series",
+        "type": "nominal",
+        "legend": None,
+        "scale": {"domain": list(names), "range": list(values)},
+    }
 
 
 def _curve_row(s: Series, i: int) -> Spec:

@@ -20,9 +20,16 @@ function blockElement(block) {
   return element;
 }
 
+// Names such as planner:threshold:0.5 are long for a figure, and break where they are put together.
+function factValue(item) {
+  if (typeof item.value !== "string") return cellNodes(item.value, item.format, item.digits);
+  return item.value.split(/(?<=[:_/])/).flatMap((part, i) => (i ? [h("wbr"), part] : [part]));
+}
+
 function fact(item) {
+  const isLong = typeof item.value === "string" && item.value.length > 14;
   return h("div", { class: "fact" }, h("dt", null, item.label),
-    h("dd", null, h("span", { class: "figure" }, cellNodes(item.value, item.format, item.digits)),
+    h("dd", null, h("span", { class: isLong ? "figure long" : "figure" }, factValue(item)),
       item.note ? h("span", { class: "small" }, inline(item.note)) : null));
 }
 

@@ -24,18 +24,19 @@ blocks are two passes over parts of the batch, and blocks are gathered row by ro
 depend on the rows beside it. A row that is refreshed or not has made one forward pass at this step either way; what
 caches save shows in ``num_token_forwards`` alone.
 
-Shapes: B rows, N canvas, L answer, W columns read, V vocabulary, D width, H heads, K rows kept.
+Shapes: B rows, N canvas, L answer, W columns read, V vocabulary, D width, K rows kept.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from reasonry.errors import ConfigError
+from reasonry.training.dultra.columns import CachingDenoiser, KeyValues
 from reasonry.training.dultra.denoiser import Denoised, Denoiser
 
 CacheKind = Literal["none", "prefix", "dual"]
@@ -71,67 +72,6 @@ class Session(Protocol):
 
     def keep(self, rows_K: Tensor) -> None:
         """Go on with these rows of the batch, in this order; their indices, int64."""
-        ...
-
-
-class KeyValues:
-    """Keys and values (B, H, N, D / H) of every column, by layer; empty until a first pass has read all columns."""
-
-    def __init__(self) -> None:
-        self.layers: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def write(self, layer: int, columns_BW: Tensor | None, *, new: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Overwrite columns of a layer, or all of them when None; gives the layer's keys and values afterwards."""
-        if columns_BW is None:
-            self.layers[layer] = new
-        else:
-            for kept, added in zip(self.layers[layer], new, strict=True):
-                kept.scatter_(2, columns_BW[:, None, :, None].expand_as(added), added)
-        return self.layers[layer]
-
-    def rows(self, rows_K: Tensor) -> KeyValues:
-        """A copy of some rows."""
-        part = KeyValues()
-        part.layers = {layer: (k[rows_K], v[rows_K]) for layer, (k, v) in self.layers.items()}
-        return part
-
-    def put(self, rows_K: Tensor, part: KeyValues) -> None:
-        """Overwrite some rows."""
-        for layer, new in part.layers.items():
-            for kept, added in zip(self.layers[layer], new, strict=True):
-                kept[rows_K] = added
-
-
-@runtime_checkable
-class CachingDenoiser(Denoiser, Protocol):
-    """A denoiser that can keep keys and values."""
-
-    @property
-    def lookback(self) -> int:
-        """Columns before a span that have to be read with it: 1 where a column's logits come from the one before."""
-        ...
-
-    def denoise_columns(
-        self,
-        tokens_BN: Tensor,
-        attend_BN: Tensor,
-        columns_BW: Tensor | None,
-        *,
-        cache: KeyValues | None,
-        num_last: int,
-        with_hidden: bool = False,
-    ) -> Denoised:
-        """One forward pass that reads some columns and attends to all.
-
-        Args:
-            tokens_BN: The canvas.
-            attend_BN: False on padding.
-            columns_BW: Columns to read, ascending in each row; a column may be named more than once. All when None.
-            cache: Keys and values of the other columns; those of the columns read are overwritten. May be None, or
-                empty, when all are read. Written in place, so without gradients.
-            num_last: Of how many of the columns read, the last ones, logits and hidden states are given.
-            with_hidden: Give hidden states too.
-        """
         ...
 
 
@@ -175,6 +115,7 @@ class _PlainSession:
         self.num_passes = 0
         self.num_token_forwards = 0
         self._denoiser, self._answer_len = denoiser, answer_len
+        self._columns = denoiser if isinstance(denoiser, CachingDenoiser) else None
 
     @torch.no_grad()
     def denoise(
@@ -183,8 +124,8 @@ class _PlainSession:
         self.num_passes += 1
         self.num_token_forwards += int(attend_BN.sum())
         L = self._answer_len
-        if isinstance(self._denoiser, CachingDenoiser):  # logits of a long prompt would fill the memory
-            return self._denoiser.denoise_columns(
+        if self._columns is not None:  # logits of a long prompt would fill the memory
+            return self._columns.denoise_columns(
                 tokens_BN, attend_BN, None, cache=None, num_last=L, with_hidden=with_hidden
             )
         said = self._denoiser.denoise(tokens_BN, attend_BN, with_hidden=with_hidden)

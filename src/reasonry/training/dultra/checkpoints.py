@@ -1,6 +1,6 @@
 """Loads and saves denoisers: tiny ones, masked language models of transformers, and published diffusion models.
 
-What a name stands for is read from its ``config.json``:
+``oracle:TASK`` is no model but an `OracleDenoiser`. What any other name stands for is read from its ``config.json``:
 
     reasonry-tiny-denoiser         a `TinyDenoiser`
     llada, Dream, a2d-*            a `DecoderDenoiser`, see `published`; aliases llada-8b, llada-1.5, dream-7b
@@ -18,41 +18,45 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 from reasonry.core import optional
 from reasonry.core.atomic import fsync_dir, tmp_sibling, write_json
 from reasonry.core.models.config import ModelConfig
-from reasonry.core.models.device import best_device, device_error, torch_dtype
+from reasonry.core.models.device import best_device
 from reasonry.core.models.find import find_model
-from reasonry.core.models.load import content_hash
+from reasonry.core.models.load import identity_of, load_pretrained, load_weights, on_device, weights_dtype
 from reasonry.core.models.quiet import quiet_transformers
 from reasonry.core.models.safety import check_folder
 from reasonry.core.models.source import Source
 from reasonry.errors import ConfigError, DataError, ResourceError
+from reasonry.tasks.token_tasks.find import make_task
+from reasonry.tasks.token_tasks.ledger import Ledger
+from reasonry.tasks.token_tasks.pairs import Pairs
 from reasonry.training.dultra.conduct import examine, refuse
 from reasonry.training.dultra.decoder_denoiser import KNOWN, DecoderDenoiser
+from reasonry.training.dultra.denoiser import Denoiser, oracle_task
 from reasonry.training.dultra.hf_denoiser import HfDenoiser, SpecialTokens
+from reasonry.training.dultra.oracle import OracleDenoiser
 from reasonry.training.dultra.published import PUBLISHED, StandIn, stand_in
 from reasonry.training.dultra.tiny_denoiser import MODEL_TYPE, TinyDenoiser
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-ModuleT = TypeVar("ModuleT", bound=nn.Module)
-
 _SAVED = "denoiser.json"
 _SMALL = 1_000_000_000
+_INCOMPLETE = "Is it a masked language model, and were all its files copied?"
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "tokenizer.model")
 
 
+DenoiserT = TypeVar("DenoiserT", bound=Denoiser, covariant=True)
+
+
 @dataclass(frozen=True)
-class LoadedDenoiser:
+class LoadedDenoiser(Generic[DenoiserT]):
     """A denoiser that was loaded.
 
     Attributes:
@@ -61,13 +65,44 @@ class LoadedDenoiser:
         identity: Name, revision or content hash, dtype, device: what decides its outputs.
     """
 
-    denoiser: TinyDenoiser | HfDenoiser | DecoderDenoiser
+    denoiser: DenoiserT
     tokenizer: PreTrainedTokenizerBase | None
     identity: dict[str, Any]
 
 
-def load_denoiser(name: str, options: ModelConfig | None = None, *, check: bool = True) -> LoadedDenoiser:
-    """Load a denoiser.
+def open_denoiser(
+    name: str, options: ModelConfig | None = None, *, task: str = "", learns: bool = False
+) -> LoadedDenoiser[Denoiser]:
+    """What a denoiser's name on the command line stands for: a model, or the exact laws of a task.
+
+    Args:
+        name: A folder, a hub id, an alias; ``oracle:TASK``, or ``oracle`` for that of ``task``.
+        options: As of `load_denoiser`.
+        task: What shall be decoded, where a task is named besides.
+        learns: Its weights shall learn.
+
+    Raises:
+        ConfigError: An oracle of another task, of one whose laws are not known, or that shall learn.
+        ReasonryError: As `load_denoiser`.
+    """
+    known = oracle_task(name, task)
+    if known is None:
+        return load_denoiser(name, options)
+    made = make_task(known)
+    if not isinstance(made, Pairs | Ledger):
+        raise ConfigError(
+            f"no exact laws are known for {made.name}", place="denoiser", remedy="Use pairs:N or ledger:N."
+        )
+    oracle = OracleDenoiser(made)
+    if learns:
+        raise ConfigError(f"{oracle.name} has no weights that could learn", place="freeze", remedy="Use --freeze lm.")
+    return LoadedDenoiser(oracle, None, {"model": oracle.name})
+
+
+def load_denoiser(
+    name: str, options: ModelConfig | None = None, *, check: bool = True
+) -> LoadedDenoiser[TinyDenoiser | HfDenoiser | DecoderDenoiser]:
+    """Load a model.
 
     Args:
         name: A folder, a hub id, or an alias.
@@ -75,13 +110,19 @@ def load_denoiser(name: str, options: ModelConfig | None = None, *, check: bool 
         check: Refuse a model that padding changes or that cannot look ahead, see `examine`.
 
     Raises:
-        ConfigError: Unknown name.
+        ConfigError: Unknown name, or ``options`` that let code of a repository run.
         MissingDependencyError: transformers is not installed.
         UnsafeArtifactError: Only pickled weights, or a config that would run code.
         DataError: Files are damaged or incomplete, the model is of another kind, or `examine` found fault with it.
         ResourceError: The hub cannot be reached, or the device is not there.
     """
     options = options or ModelConfig()
+    if options.trust_remote_code:
+        raise ConfigError(
+            "no code of a denoiser's repository runs here",
+            place="model_options.trust_remote_code",
+            remedy="Leave it out: LLaDA, Dream and masked language models run without theirs.",
+        )
     where = PUBLISHED.get(name, name)
     folder = _folder(where)
     if folder is None:
@@ -89,28 +130,18 @@ def load_denoiser(name: str, options: ModelConfig | None = None, *, check: bool 
         if found.endswith(".gguf"):
             raise ConfigError(f"{name!r} writes from left to right; it is no denoiser", place="model")
         folder = Path(found) if Path(found).is_dir() else None
+    source = Source(where, str(folder or where), False, "" if folder is not None else options.revision)
     device = best_device() if options.device == "auto" else options.device
-    config = _read_json(folder / "config.json") if folder is not None else _hub_config(where, options)
+    config = _hub_config(source) if folder is None else _read_json(folder / "config.json")
     if folder is not None and config.get("model_type") == MODEL_TYPE:
-        denoiser, tokenizer = _to(TinyDenoiser.load(folder), device), None
+        denoiser, tokenizer = on_device(TinyDenoiser.load(folder), device), None
     else:
         optional.need("transformers", extra="hf", why="to run a local model")
-        # A folder's path is of this machine; its name is enough to know a model by.
-        called = where if folder is None else folder.resolve().name
-        denoiser, tokenizer = _load_with_transformers(
-            where, folder, config, options=options, device=device, name=called
-        )
+        denoiser, tokenizer = _load_with_transformers(source, folder, config, options=options, device=device)
     dtype = next(denoiser.parameters()).dtype
     if check:
         refuse(examine(denoiser), dtype=dtype, name=name)
-    identity = {
-        "model": "local" if folder is not None else where,
-        "revision": options.revision,
-        "dtype": str(dtype).removeprefix("torch."),
-        "device": device.split(":")[0],
-    }
-    if folder is not None:
-        identity["weights"] = content_hash(folder)
+    identity = identity_of(source, revision=options.revision, dtype=dtype, device=device)
     return LoadedDenoiser(denoiser, tokenizer, identity)
 
 
@@ -164,51 +195,45 @@ def save_denoiser(
 
 
 def _load_with_transformers(
-    where: str, folder: Path | None, config: Mapping[str, Any], *, options: ModelConfig, device: str, name: str
+    source: Source, folder: Path | None, config: Mapping[str, Any], *, options: ModelConfig, device: str
 ) -> tuple[HfDenoiser | DecoderDenoiser, PreTrainedTokenizerBase | None]:
-    import transformers
-
     saved = _read_json(folder / _SAVED) if folder is not None and (folder / _SAVED).is_file() else None
-    place = str(folder / "config.json") if folder is not None else f"{where}/config.json"
+    place = f"{source.where}/config.json"
     known = stand_in(config, place=place)
-    if known is not None:
-        if folder is not None:
-            check_folder(folder, trust=True)  # its own code is asked for by the config, and not run
-        source = Source(name, str(folder or where), True, "" if folder is not None else options.revision)
-    else:
-        source = Source.of(where if folder is None else str(folder), options)
-    pinned = {"revision": source.revision} if source.revision else {}
-    with source.loading():
-        model_class, model_config = _network(known, saved, config, source)
-        tokenizer = _tokenizer(source, known.tokenizer_class if known is not None else "AutoTokenizer", folder, pinned)
-        with torch.device("meta"):
-            make = getattr(model_class, "from_config", None) or model_class
-            num_params = sum(weight.numel() for weight in make(model_config).parameters())
-        is_small = options.dtype == "auto" and num_params < _SMALL
-        loaded = model_class.from_pretrained(
+    # A folder's path is of this machine; its name is enough to know a model by.
+    name = source.name if folder is None else folder.resolve().name
+    has_tokenizer = folder is None or any((folder / file).is_file() for file in _TOKENIZER_FILES)
+    if known is None and saved is None:
+        if not has_tokenizer:
+            raise DataError("no tokenizer says which token the mask is", place=name, remedy="Copy its files too.")
+        loaded = load_pretrained(
             source.where,
+            options,
+            auto_class="AutoModelForMaskedLM",
+            if_incomplete=_INCOMPLETE,
+            float32_below=_SMALL,
+        )
+        return HfDenoiser(loaded.model, loaded.tokenizer, name=name), loaded.tokenizer
+    # The configs of published models ask for code of their own, which is let pass here, and not run.
+    asks_for_code = known is not None
+    if folder is not None:
+        check_folder(folder, trust=asks_for_code)
+    with replace(source, trust=asks_for_code).loading():
+        model_class, model_config = _network(known, saved, config, source)
+        tokenizer = _tokenizer(source, known.tokenizer_class if known else "AutoTokenizer") if has_tokenizer else None
+        dtype = weights_dtype(model_class, model_config, options.dtype, device=device, float32_below=_SMALL)
+        model = load_weights(
+            model_class,
+            source,
             config=model_config,
-            dtype=torch.float32 if is_small else torch_dtype(options.dtype, device),
-            use_safetensors=True,
-            output_loading_info=True,
-            **({"key_mapping": dict(known.key_mapping)} if known is not None and known.key_mapping else {}),
-            **pinned,
+            dtype=dtype,
+            device=device,
+            if_incomplete=_INCOMPLETE,
+            key_mapping=known.key_mapping if known else None,
         )
-    model, info = cast("tuple[PreTrainedModel, dict[str, Any]]", loaded)
-    if missing := sorted(info["missing_keys"]):  # transformers would fill them with random numbers
-        raise DataError(
-            f"the weights lack {len(missing)} tensors of {type(model).__name__}, such as {missing[0]}",
-            place=name,
-            remedy="Is it a masked language model, and were all its files copied?",
-        )
-    model = _to(model, device)
-    assert isinstance(model, transformers.PreTrainedModel)
     if saved is not None:
         return _restored(model, saved, folder), tokenizer
-    if known is None:
-        if tokenizer is None:
-            raise DataError("no tokenizer says which token the mask is", place=name, remedy="Copy its files too.")
-        return HfDenoiser(model, tokenizer, name=name), tokenizer
+    assert known is not None
     special = _special(known, config, tokenizer, place=place)
     shifted, max_len = known.is_shifted, known.max_len
     return DecoderDenoiser(model, special, is_shifted=shifted, max_len=max_len, name=name), tokenizer
@@ -232,14 +257,10 @@ def _network(
     return transformers.AutoModelForMaskedLM, own_config
 
 
-def _tokenizer(
-    source: Source, class_name: str, folder: Path | None, pinned: Mapping[str, str]
-) -> PreTrainedTokenizerBase | None:
+def _tokenizer(source: Source, class_name: str) -> PreTrainedTokenizerBase:
     import transformers
 
-    if folder is not None and not any((folder / file).is_file() for file in _TOKENIZER_FILES):
-        return None
-    return getattr(transformers, class_name).from_pretrained(source.where, **pinned)
+    return getattr(transformers, class_name).from_pretrained(source.where, **source.keywords)
 
 
 def _special(
@@ -306,16 +327,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _hub_config(hub_id: str, options: ModelConfig) -> dict[str, Any]:
+def _hub_config(source: Source) -> dict[str, Any]:
     from huggingface_hub import hf_hub_download
 
-    with Source(hub_id, hub_id, True, options.revision).loading():
-        path = hf_hub_download(hub_id, "config.json", revision=options.revision or None)
+    with replace(source, trust=True).loading():  # what it says decides whether the code that it asks for is needed
+        path = hf_hub_download(source.where, "config.json", revision=source.revision or None)
     return _read_json(Path(path))
-
-
-def _to(model: ModuleT, device: str) -> ModuleT:
-    try:
-        return model.to(torch.device(device)).eval()
-    except (RuntimeError, AssertionError) as e:  # AssertionError: torch was built without that kind of device
-        raise device_error(device, e) from e

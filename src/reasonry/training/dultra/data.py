@@ -22,12 +22,13 @@ from reasonry.tasks.token_tasks.base import END, MASK, PAD, Checked, TokenTask
 from reasonry.tasks.token_tasks.find import make_task
 from reasonry.training.dultra.config import DataConfig
 from reasonry.training.dultra.decoding import until_end
-from reasonry.training.dultra.denoiser import Denoiser
+from reasonry.training.dultra.denoiser import ORACLE, Denoiser
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_TINY = "tiny:"
+_OF_A_TASK = ("tiny:", f"{ORACLE}:")
+"""What the names of denoisers begin with that name their task behind it."""
 
 
 class Rows(NamedTuple):
@@ -94,7 +95,7 @@ def open_source(
 
     Args:
         config: A task, or a file.
-        denoiser: That will read the prompts; a tiny one names its task.
+        denoiser: That will read the prompts; a tiny one and the oracle name their task.
         tokenizer: Its tokenizer, if it has one.
         seed: Root of what is drawn.
 
@@ -108,7 +109,8 @@ def open_source(
         from reasonry.training.dultra.prompt_file import FileSource
 
         return FileSource(config, denoiser, tokenizer, seed=seed)
-    name = config.task or (denoiser.name.removeprefix(_TINY) if denoiser.name.startswith(_TINY) else "")
+    own = [denoiser.name.removeprefix(word) for word in _OF_A_TASK if denoiser.name.startswith(word)]
+    name = config.task or "".join(own)
     if not name:
         raise ConfigError(
             "nothing says what shall be decoded",

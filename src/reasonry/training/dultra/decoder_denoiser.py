@@ -10,7 +10,7 @@ when they are given a mask of four dimensions, which they take as it is; no code
 In a shifted model the hidden state given for a position is the one that its logits come from, h_{i-1}. A row's first
 attended token has none before it and is read from its own, so that padding changes nothing; it is part of the prompt.
 
-Shapes: B rows, N canvas, W columns read, H heads, D width, V vocabulary.
+Shapes: B rows, N canvas, W columns read, S of these that are asked for, H heads, D width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ from torch import Tensor, nn
 
 from reasonry.core.models.context import context_tok
 from reasonry.errors import ConfigError
-from reasonry.training.dultra.caches import KeyValues
+from reasonry.training.dultra.columns import ColumnDenoiser, KeyValues, Read
 from reasonry.training.dultra.denoiser import Denoised
 from reasonry.training.dultra.hf_denoiser import SpecialTokens, describe
-from reasonry.training.dultra.masking import attended_keys, positions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -34,8 +33,8 @@ KNOWN = ("LlamaForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
 """Classes whose logits are a linear map of the last hidden states and whose attention takes any mask."""
 
 
-class DecoderDenoiser(nn.Module):
-    """A decoder with attention in both directions. Computes with gradients where they are on.
+class DecoderDenoiser(ColumnDenoiser):
+    """A decoder with attention in both directions. What it says is float32 whatever its weights are.
 
     Args:
         model: Of one of the classes `KNOWN`; put into eval mode.
@@ -77,57 +76,28 @@ class DecoderDenoiser(nn.Module):
         self.max_len = max_len or context_tok(model) or None
         self.mask_id, self.pad_id, self.end_id = special
 
-    def denoise(self, tokens_BN: Tensor, attend_BN: Tensor, *, with_hidden: bool = False) -> Denoised:
-        """One forward pass over whole canvases; see `Denoiser`. Logits and hidden states are float32.
-
-        Raises:
-            ConfigError: A row is longer than ``max_len``.
-        """
-        return self.denoise_columns(
-            tokens_BN, attend_BN, None, cache=None, num_last=tokens_BN.shape[1], with_hidden=with_hidden
-        )
-
-    def denoise_columns(
-        self,
-        tokens_BN: Tensor,
-        attend_BN: Tensor,
-        columns_BW: Tensor | None,
-        *,
-        cache: KeyValues | None,
-        num_last: int,
-        with_hidden: bool = False,
-    ) -> Denoised:
-        """One forward pass that reads some columns and attends to all; see `CachingDenoiser`.
-
-        Raises:
-            ConfigError: A row is longer than ``max_len``.
-        """
-        position_BN = positions(attend_BN, max_len=self.max_len, name=self.name)
-        if columns_BW is not None:
-            if cache is None or not cache.layers:
-                raise ValueError("some columns can be read only beside the keys and values of the others")
-            tokens_BN, position_BN = tokens_BN.gather(1, columns_BW), position_BN.gather(1, columns_BW)
+    def stream(self, read: Read) -> Tensor:
+        """The last hidden states, each where its logits belong."""
         dtype = self.model.dtype
-        hidden_from = torch.zeros(attend_BN.shape, dtype=dtype, device=attend_BN.device)
-        hidden_from = hidden_from.masked_fill(~attended_keys(attend_BN), torch.finfo(dtype).min)
+        hidden_from = torch.zeros(read.attend_BN.shape, dtype=dtype, device=read.attend_BN.device)
+        hidden_from = hidden_from.masked_fill(~read.keys_BN, torch.finfo(dtype).min)
         base = cast("nn.Module", self.model.base_model)
         h_BWD = base(
-            input_ids=tokens_BN,
+            input_ids=read.tokens_BW,
             attention_mask=hidden_from[:, None, None, :],
-            position_ids=position_BN,
-            past_key_values=None if cache is None else _Writer(cache, columns_BW),
+            position_ids=read.position_BW,
+            past_key_values=None if read.cache is None else _Writer(read.cache, read.columns_BW),
             use_cache=False,
         ).last_hidden_state
         if self.is_shifted:
-            source_BW = _column_before(attend_BN, columns_BW)
+            source_BW = _column_before(read.attend_BN, read.columns_BW)
             h_BWD = h_BWD.gather(1, source_BW[..., None].expand_as(h_BWD))
-        h_BWD = h_BWD[:, h_BWD.shape[1] - num_last :]
-        logits_BWV = cast("nn.Module", self.model.get_output_embeddings())(h_BWD).float()
-        return Denoised(logits_BWV, h_BWD.float() if with_hidden else None)
+        return h_BWD
 
-    def forward(self, tokens_BN: Tensor, attend_BN: Tensor) -> Tensor:
-        """Logits (B, N, V)."""
-        return self.denoise(tokens_BN, attend_BN).logits_BNV
+    def say(self, h_BSD: Tensor) -> Denoised:
+        """Logits and hidden states."""
+        logits_BSV = cast("nn.Module", self.model.get_output_embeddings())(h_BSD)
+        return Denoised(logits_BSV.float(), h_BSD.float())
 
 
 class _Writer:

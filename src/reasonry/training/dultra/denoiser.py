@@ -10,8 +10,43 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from reasonry.errors import ConfigError
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+ORACLE = "oracle"
+"""In place of a model's name: the exact laws of a task's tokens. ``oracle:ledger:4``, or ``oracle`` beside a task."""
+
+
+def oracle_task(denoiser: str, task: str = "") -> str | None:
+    """The task whose exact laws a denoiser's name asks for; None where it names a model.
+
+    Args:
+        denoiser: As on the command line.
+        task: What is decoded, where that is said besides.
+
+    Raises:
+        ConfigError: No task is named, or the oracle's is not the one that is decoded.
+    """
+    word, _, own = denoiser.partition(":")
+    if word != ORACLE:
+        return None
+    if not (own or task):
+        raise ConfigError(
+            f"{denoiser!r} does not say which task it knows",
+            place="denoiser",
+            remedy=f"Write {ORACLE}:ledger:4, or name the task besides.",
+        )
+    if own and task:
+        from reasonry.tasks.token_tasks.find import make_task
+
+        if make_task(own).name != make_task(task).name:
+            raise ConfigError(
+                f"the oracle of {own} does not know {task}", place="denoiser", remedy=f"Write {ORACLE} alone."
+            )
+    return own or task
 
 
 class Denoised(NamedTuple):

@@ -41,7 +41,7 @@ from reasonry.tasks.token_tasks.base import END, MASK, PAD
 from reasonry.tasks.token_tasks.entries import COPY, DIGIT, ENTRY_LEN, FIRST, LETTER, NUM_LETTERS, ORDERS, SECOND
 from reasonry.tasks.token_tasks.ledger import Ledger
 from reasonry.tasks.token_tasks.pairs import SHIFT, Pairs
-from reasonry.training.dultra.denoiser import Denoised
+from reasonry.training.dultra.denoiser import ORACLE, Denoised
 
 IMPOSSIBLE_LOGP = -1e4
 """Logit of tokens that cannot stand there: finite, and zero after any softmax in float64."""
@@ -60,8 +60,8 @@ class OracleDenoiser:
 
     @property
     def name(self) -> str:
-        """``oracle:pairs:4``."""
-        return f"oracle:{self.task.name}"
+        """``oracle:pairs:4``, by which `checkpoints.open_denoiser` finds it."""
+        return f"{ORACLE}:{self.task.name}"
 
     @property
     def vocab_size(self) -> int:

@@ -21,7 +21,11 @@ is reconstructed:
 * scalar features, and no hidden state at all: a planner that reads nothing but the law of each token. They count as 0
   where a position is not eligible.
 
-Shapes: B rows, L answer (or canvas), D width of the denoiser, W width of the head.
+c_i takes two values for each distinct tau, and maps of it are computed for these instead of for every position; the MLP
+and all that follows is computed where a position is eligible.
+
+Shapes: B rows, L answer (or canvas), D width of the denoiser, W width of the head, M eligible positions, K conditions:
+two for each distinct tau.
 """
 
 from __future__ import annotations
@@ -40,6 +44,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from reasonry.core import seeds
+from reasonry.core.models.quiet import quiet_transformers
 from reasonry.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:
@@ -162,10 +167,11 @@ class AdaLayerNorm(nn.Module):
         super().__init__()
         self.modulation = nn.Linear(width, 2 * width)
 
-    def forward(self, x_BLW: Tensor, c_BLW: Tensor) -> Tensor:
-        """Shape (B, L, W)."""
-        scale, shift = self.modulation(c_BLW).chunk(2, -1)
-        return F.layer_norm(x_BLW, x_BLW.shape[-1:], eps=self.eps) * (1 + scale) + shift
+    def forward(self, x_BLW: Tensor, c_KW: Tensor, which_BL: Tensor) -> Tensor:
+        """Shape (B, L, W), or (M, W); ``which_BL`` says which of the K conditions holds at each position."""
+        scale_KW, shift_KW = self.modulation(c_KW).chunk(2, -1)
+        normed_BLW = F.layer_norm(x_BLW, x_BLW.shape[-1:], eps=self.eps)
+        return torch.addcmul(F.embedding(which_BL, shift_KW), normed_BLW, F.embedding(which_BL, 1 + scale_KW))
 
 
 class PlannerBlock(nn.Module):
@@ -182,17 +188,26 @@ class PlannerBlock(nn.Module):
         self.gate, self.up = nn.Linear(width, hidden, bias=False), nn.Linear(width, hidden, bias=False)
         self.down = nn.Linear(hidden, width, bias=False)
 
-    def forward(self, z_BLW: Tensor, mask: Tensor | None) -> Tensor:
-        """Shape (B, L, W); ``mask`` is True where attention is allowed, broadcastable to (B, H, L, L)."""
+    def forward(self, z_BLW: Tensor, mask: Tensor | None, at_M: Tensor | None) -> Tensor:
+        """What becomes of some positions, shape (M, W).
+
+        Args:
+            z_BLW: All positions, which are attended to.
+            mask: True where attention is allowed, broadcastable to (B, H, L, L).
+            at_M: Places of the positions asked for among all B L; None for all.
+        """
         B, L, W = z_BLW.shape
         normed = self.attention_norm(z_BLW)
         q, k, v = (m(normed).view(B, L, self.num_heads, -1).transpose(1, 2) for m in (self.query, self.key, self.value))
         if self.theta is not None:
             q, k = _rotate(q, self.theta), _rotate(k, self.theta)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        z_BLW = z_BLW + self.attention_out(mixed.transpose(1, 2).reshape(B, L, W))
-        normed = self.mlp_norm(z_BLW)
-        return z_BLW + self.down(F.silu(self.gate(normed)) * self.up(normed))
+        z_MW, mixed_MW = z_BLW.reshape(B * L, W), mixed.transpose(1, 2).reshape(B * L, W)
+        if at_M is not None:
+            z_MW, mixed_MW = z_MW[at_M], mixed_MW[at_M]
+        z_MW = z_MW + self.attention_out(mixed_MW)
+        normed = self.mlp_norm(z_MW)
+        return z_MW + self.down(F.silu(self.gate(normed)) * self.up(normed))
 
 
 class PlannerHead(PreTrainedModel):
@@ -212,6 +227,11 @@ class PlannerHead(PreTrainedModel):
         super().__init__(config)
         self._seed = seed
         width = config.inner_width
+        # Attributes of a config of transformers are looked up in Python: too slow for every pass of a small head.
+        self._features, self._clamp = tuple(config.features), config.clamp
+        self._width, self._is_narrower = config.width, width != config.width
+        self._max_len = config.max_len if config.position == "learned" else None
+        self._num_angles, self._time_scale = config.time_dim // 2, config.time_scale
         scalars = [f for f in config.features if f != "hidden"]
         place = torch.get_default_device()
         with torch.device("meta"):  # on a real device the layers would draw from the global generator
@@ -245,7 +265,7 @@ class PlannerHead(PreTrainedModel):
         margin_BL: Tensor | None = None,
         attend_BL: Tensor | None = None,
     ) -> Tensor:
-        """Logits of revealing each position, float32, shape (B, L); those not eligible mean nothing.
+        """Logits of revealing each position, float32, shape (B, L); 0, and without a meaning, where not eligible.
 
         Args:
             hidden_BLD: The denoiser's last hidden states, after its final norm.
@@ -260,31 +280,43 @@ class PlannerHead(PreTrainedModel):
             DataError: A feature that it reads is missing, or hidden states have another width.
             ConfigError: More positions than it has embeddings for.
         """
-        config, L = self.config, eligible_BL.shape[1]
         given = {"hidden": hidden_BLD, "confidence": confidence_BL, "entropy": entropy_BL, "margin": margin_BL}
-        if missing := [f for f in config.features if given[f] is None]:
+        if missing := [f for f in self._features if given[f] is None]:
             raise DataError(
                 f"the planner reads {', '.join(missing)}, which was not given", remedy="Ask the denoiser for it."
             )
-        x_BLW = torch.zeros((), device=eligible_BL.device, dtype=self.out.weight.dtype)
-        if "hidden" in config.features:
-            hidden = cast("Tensor", hidden_BLD).to(self.out.weight.dtype)
-            if hidden.shape[-1] != config.width:
-                raise _other_width(config.width, hidden.shape[-1])
-            x_BLW = x_BLW + (self.read_hidden(hidden) if config.inner_width != config.width else hidden)
-        if scalars := [cast("Tensor", given[f]) for f in config.features if f != "hidden"]:
+        L, dtype = eligible_BL.shape[1], self.out.weight.dtype
+        read: list[Tensor] = []
+        if "hidden" in self._features:
+            hidden = cast("Tensor", hidden_BLD).to(dtype)
+            if hidden.shape[-1] != self._width:
+                raise _other_width(self._width, hidden.shape[-1])
+            read.append(self.read_hidden(hidden) if self._is_narrower else hidden)
+        if scalars := [cast("Tensor", given[f]) for f in self._features if f != "hidden"]:
             stacked = torch.stack(scalars, -1).masked_fill(~eligible_BL[..., None], 0.0)
-            x_BLW = x_BLW + self.read_scalars(stacked.to(self.out.weight.dtype))
+            read.append(self.read_scalars(stacked.to(dtype)))
+        x_BLW = read[0] if len(read) == 1 else read[0] + read[1]
 
-        c_BLW = self._time(known_share_B)[:, None] + self.eligible_embedding(eligible_BL.long())
-        z_BLW = self.norm_in(x_BLW, c_BLW)
-        if config.position == "learned":
-            if config.max_len < L:
-                raise _too_long(L, config.max_len)
+        c_KW, which_BL = self._conditions(known_share_B, eligible_BL)
+        z_BLW = self.norm_in(x_BLW, c_KW, which_BL)
+        if self._max_len is not None:
+            if self._max_len < L:
+                raise _too_long(L, self._max_len)
             z_BLW = z_BLW + self.position_embedding.weight[:L]
-        z_BLW = self.block(z_BLW, _keys(attend_BL))
-        logit_BL = self.out(self.norm_out(z_BLW, c_BLW))[..., 0].float()
-        return logit_BL if config.clamp is None else config.clamp * torch.tanh(logit_BL / config.clamp)
+        at_M, which_M = eligible_BL.flatten().nonzero()[:, 0], which_BL.flatten()
+        if len(at_M) == len(which_M):
+            at_M = None
+        else:
+            which_M = which_M[at_M]
+        z_MW = self.block(z_BLW, _keys(attend_BL), at_M)
+        # A product with one column is summed in an order that hangs on where its numbers lie in memory; this is not.
+        read_M = (self.norm_out(z_MW, c_KW, which_M).float() * self.out.weight[0].float()).sum(1)
+        logit_M = read_M + self.out.bias.float()
+        if self._clamp is not None:
+            logit_M = self._clamp * torch.tanh(logit_M / self._clamp)
+        if at_M is None:
+            return logit_M.view(eligible_BL.shape)
+        return logit_M.new_zeros(eligible_BL.shape).masked_scatter(eligible_BL, logit_M)
 
     def plan(self, context: StepContext) -> Tensor:
         """`forward` on a step's facts, for decoding and for replaying it alike."""
@@ -328,12 +360,17 @@ class PlannerHead(PreTrainedModel):
             warnings.warn(line, PlannerWarning, stacklevel=2)
         return odd
 
+    def _conditions(self, known_share_B: Tensor, eligible_BL: Tensor) -> tuple[Tensor, Tensor]:
+        """Each c that occurs, shape (K, W), and which of them each position has, shape (B, L)."""
+        known_share_U, time_B = known_share_B.unique(return_inverse=True)
+        c_U2W = self._time(known_share_U)[:, None] + self.eligible_embedding.weight
+        return c_U2W.flatten(0, 1), 2 * time_B[:, None] + eligible_BL.long()
+
     def _time(self, known_share_B: Tensor) -> Tensor:
         """Embedding of tau, shape (B, W); the angles are computed in float32 whatever the weights are."""
-        half = self.config.time_dim // 2
-        steps = torch.arange(half, device=known_share_B.device, dtype=torch.float32)
-        angle = (known_share_B.float() * self.config.time_scale)[:, None] * torch.exp(
-            -math.log(_MAX_PERIOD) * steps / half
+        steps = torch.arange(self._num_angles, device=known_share_B.device, dtype=torch.float32)
+        angle = (known_share_B.float() * self._time_scale)[:, None] * torch.exp(
+            -math.log(_MAX_PERIOD) * steps / self._num_angles
         )
         return self.time(torch.cat([angle.cos(), angle.sin()], -1).to(self.out.weight.dtype))
 
@@ -398,9 +435,10 @@ def load_planner(folder: str | Path) -> PlannerHead:
             f"it holds a model of type {kind!r}, not a planner", place=place, remedy="Is it the right folder?"
         )
     try:
-        loaded = PlannerHead.from_pretrained(
-            place, use_safetensors=True, output_loading_info=True, local_files_only=True
-        )
+        with quiet_transformers():
+            loaded = PlannerHead.from_pretrained(
+                place, use_safetensors=True, output_loading_info=True, local_files_only=True
+            )
     except ConfigError as e:
         raise DataError(f"its config makes no planner: {e.problem}", place=place, remedy=e.remedy) from e
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as e:

@@ -10,7 +10,7 @@ deviation 1 / sqrt(n), so that a layer adds to the stream about as much as the e
 `core.tiny` the same training needs more than twice the steps. Padding takes no position: a row's positions begin at its
 first attended token.
 
-Shapes: B rows, N canvas, W columns read, D width, V vocabulary.
+Shapes: B rows, N canvas, W columns read, S of these that are asked for, D width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from reasonry.core import seeds
 from reasonry.core.atomic import write_bytes, write_json
 from reasonry.core.config import Config, from_dict
 from reasonry.core.tiny import Cache, TinyConfig, TinyGPT
 from reasonry.errors import ConfigError, DataError
-from reasonry.training.dultra.caches import KeyValues
+from reasonry.training.dultra.columns import ColumnDenoiser, Read
 from reasonry.training.dultra.denoiser import Denoised
-from reasonry.training.dultra.masking import attended_keys, positions
 
 if TYPE_CHECKING:
     from reasonry.tasks.token_tasks.base import TokenTask
@@ -67,10 +66,8 @@ class TinyDenoiserConfig(Config):
     """For tables and saved planners."""
 
 
-class TinyDenoiser(nn.Module):
-    """A tiny denoiser. Same config and seed, same weights.
-
-    Computes with gradients where they are on; has no dropout.
+class TinyDenoiser(ColumnDenoiser):
+    """A tiny denoiser, without dropout. Same config and seed, same weights.
 
     Args:
         config: Its shape.
@@ -126,58 +123,28 @@ class TinyDenoiser(nn.Module):
         }
         return cls(from_dict(TinyDenoiserConfig, values, place=f"tiny denoiser of {task.name}"), seed=seed)
 
-    def denoise(self, tokens_BN: Tensor, attend_BN: Tensor, *, with_hidden: bool = False) -> Denoised:
-        """One forward pass over whole canvases; see `Denoiser`.
-
-        Raises:
-            ConfigError: A row is longer than ``max_len``.
-        """
-        return self.denoise_columns(
-            tokens_BN, attend_BN, None, cache=None, num_last=tokens_BN.shape[1], with_hidden=with_hidden
-        )
-
-    def denoise_columns(
-        self,
-        tokens_BN: Tensor,
-        attend_BN: Tensor,
-        columns_BW: Tensor | None,
-        *,
-        cache: KeyValues | None,
-        num_last: int,
-        with_hidden: bool = False,
-    ) -> Denoised:
-        """One forward pass that reads some columns and attends to all; see `CachingDenoiser`.
-
-        Raises:
-            ConfigError: A row is longer than ``max_len``.
-        """
-        position_BN = positions(attend_BN, max_len=self.max_len, name=self.name)
-        mask_BN = attended_keys(attend_BN)
-        past = Cache()
-        if columns_BW is None:
-            mask = mask_BN[:, None, None, :]
-        else:
-            if cache is None or not cache.layers:
-                raise ValueError("some columns can be read only beside the keys and values of the others")
-            tokens_BN, position_BN = tokens_BN.gather(1, columns_BW), position_BN.gather(1, columns_BW)
+    def stream(self, read: Read) -> Tensor:
+        """The residual stream behind the last layer, before its norm."""
+        columns_BW, cache, past = read.columns_BW, read.cache, Cache()
+        keys_BS = read.keys_BN
+        if columns_BW is not None and cache is not None:
             # New keys stand behind the old ones, whose columns are hidden; so are columns named twice.
-            old_BN = mask_BN.scatter(1, columns_BW, False)
-            new_BW = mask_BN.gather(1, columns_BW)
+            new_BW = keys_BS.gather(1, columns_BW)
             new_BW[:, 1:] &= columns_BW[:, 1:] != columns_BW[:, :-1]
-            mask = torch.cat([old_BN, new_BW], 1)[:, None, None, :]
+            keys_BS = torch.cat([keys_BS.scatter(1, columns_BW, False), new_BW], 1)
             past.layers = dict(cache.layers)
-        h_BWD = self.network.embed(tokens_BN, position_BN)
-        h_BWD = self.network.run_layers(h_BWD, mask_TS=mask, cache=None if cache is None else past)
+        h_BWD = self.network.embed(read.tokens_BW, read.position_BW)
+        h_BWD = self.network.run_layers(h_BWD, mask_TS=keys_BS[:, None, None, :], cache=None if cache is None else past)
         if cache is not None:
             W = h_BWD.shape[1]
             for layer, (k, v) in past.layers.items():
                 cache.write(layer, columns_BW, new=(k[:, :, -W:], v[:, :, -W:]))
-        normed_BWD = self.network.final_norm(h_BWD[:, h_BWD.shape[1] - num_last :])
-        return Denoised(self.network.head(normed_BWD), normed_BWD if with_hidden else None)
+        return h_BWD
 
-    def forward(self, tokens_BN: Tensor, attend_BN: Tensor) -> Tensor:
-        """Logits (B, N, V)."""
-        return self.denoise(tokens_BN, attend_BN).logits_BNV
+    def say(self, h_BSD: Tensor) -> Denoised:
+        """Logits and normed stream."""
+        normed_BSD = self.network.final_norm(h_BSD)
+        return Denoised(self.network.head(normed_BSD), normed_BSD)
 
     def save(self, folder: Path) -> None:
         """Write ``config.json`` and the weights.

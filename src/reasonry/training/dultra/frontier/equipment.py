@@ -7,23 +7,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reasonry.core.models.quiet import quiet_transformers
-from reasonry.errors import ConfigError, DataError
-from reasonry.tasks.token_tasks.find import make_task
-from reasonry.tasks.token_tasks.ledger import Ledger
-from reasonry.tasks.token_tasks.pairs import Pairs
+from reasonry.errors import DataError
 from reasonry.training.dultra.decoding import DecodingConfig
-from reasonry.training.dultra.denoiser import Denoiser
+from reasonry.training.dultra.denoiser import Denoiser, oracle_task
 from reasonry.training.dultra.frontier import measure
-from reasonry.training.dultra.frontier.config import ORACLE, FrontierConfig
+from reasonry.training.dultra.frontier.config import FrontierConfig
 from reasonry.training.dultra.frontier.prompts import Prompts, load_prompts
 from reasonry.training.dultra.frontier.sweep import Contender, Contest
 from reasonry.training.dultra.policies.base import UnmaskPolicy
 from reasonry.training.dultra.policies.make import make_policy
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
     from reasonry.training.dultra.planner import PlannerHead
 
 
@@ -51,39 +45,23 @@ class Equipment(NamedTuple):
 
 def equip(config: FrontierConfig, decoding: DecodingConfig, asked: Contest, say: Callable[[str], None]) -> Equipment:
     """Load everything, and refuse what does not go together."""
-    if not config.denoiser.startswith(ORACLE):
+    from reasonry.training.dultra.checkpoints import open_denoiser
+
+    if oracle_task(config.denoiser, config.task) is None:
         say(f"loading {config.denoiser}")
-    with quiet_transformers():
-        denoiser, tokenizer, identity = _load(config)
-    prompts = load_prompts(config, denoiser, tokenizer)
+    loaded = open_denoiser(config.denoiser, config.model_options, task=config.task)
+    denoiser = loaded.denoiser
+    prompts = load_prompts(config, denoiser, loaded.tokenizer)
     _check_length(prompts, denoiser, decoding)
     used = list(dict.fromkeys(c.planner for c in asked.contenders if c.planner))
     planners: dict[Path, PlannerHead] = {}
     notes: list[str] = []
     for folder in used:
-        with quiet_transformers():
-            planners[folder], odd = _load_planner(folder, denoiser, decoding)
+        planners[folder], odd = _load_planner(folder, denoiser, decoding)
         notes += [f"{line} ({folder})" if len(used) > 1 else line for line in odd]
     for note in notes:
         say(f"note: {note}")
-    return Equipment(denoiser, prompts, planners, identity, tuple(notes))
-
-
-def _load(config: FrontierConfig) -> tuple[Denoiser, PreTrainedTokenizerBase | None, dict[str, Any]]:
-    if config.denoiser.startswith(ORACLE):
-        from reasonry.training.dultra.oracle import OracleDenoiser
-
-        task = make_task(config.denoiser.removeprefix(ORACLE))
-        if not isinstance(task, Pairs | Ledger):
-            raise ConfigError(
-                f"no exact laws are known for {task.name}", place="denoiser", remedy="Use pairs:N or ledger:N."
-            )
-        oracle = OracleDenoiser(task)
-        return oracle, None, {"model": oracle.name}
-    from reasonry.training.dultra.checkpoints import load_denoiser
-
-    loaded = load_denoiser(config.denoiser, config.model_options)
-    return loaded.denoiser, loaded.tokenizer, loaded.identity
+    return Equipment(denoiser, prompts, planners, loaded.identity, tuple(notes))
 
 
 def _load_planner(folder: Path, denoiser: Denoiser, decoding: DecodingConfig) -> tuple[PlannerHead, list[str]]:

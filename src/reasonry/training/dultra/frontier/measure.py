@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from reasonry.core import seeds
+from reasonry.core.learning import device_of
 from reasonry.core.rows import Row
 from reasonry.training.dultra.decoding import Decoded, DecodingConfig, answer_lengths, decode, until_end
 from reasonry.training.dultra.denoiser import Denoiser
@@ -75,61 +76,60 @@ def seeds_of(seed: int, *, start: int, num: int, repetition: int) -> list[int]:
     return [seeds.derive(seed, "dultra", "frontier", start + row, repetition) for row in range(num)]
 
 
-def decode_prompts(
-    denoiser: Denoiser,
-    prompts: Prompts,
-    *,
-    start: int,
-    stop: int,
-    policy: UnmaskPolicy,
-    config: DecodingConfig,
-    seed: int,
-    repetition: int,
-    record: Any = None,
-) -> Decoded:
-    """Decode some prompts, on the denoiser's device.
+class Bench(NamedTuple):
+    """What decodes what.
 
-    Args:
+    Attributes:
         denoiser: The model.
         prompts: All prompts.
-        start: The first prompt.
-        stop: The one after the last.
         policy: Chooses what to reveal.
         config: Sizes and temperature.
         seed: Root of the draws.
+    """
+
+    denoiser: Denoiser
+    prompts: Prompts
+    policy: UnmaskPolicy
+    config: DecodingConfig
+    seed: int
+
+
+def decode_prompts(bench: Bench, start: int, stop: int, *, repetition: int, record: Any = None) -> Decoded:
+    """Decode some prompts, on the denoiser's device.
+
+    Args:
+        bench: What decodes.
+        start: The first prompt.
+        stop: The one after the last.
         repetition: Which decoding of the same prompts.
         record: Told of each step, as by `decode`.
     """
-    rows = prompts.rows(start, stop)
-    ids_BP, attend_BP = as_batch(rows, pad_id=denoiser.pad_id)
-    device = device_of(denoiser)
+    rows = bench.prompts.rows(start, stop)
+    ids_BP, attend_BP = as_batch(rows, pad_id=bench.denoiser.pad_id)
+    device = device_of(bench.denoiser)
     return decode(
-        denoiser,
+        bench.denoiser,
         torch.from_numpy(ids_BP).to(device),
         torch.from_numpy(attend_BP).to(device),
-        policy=policy,
-        config=config,
-        seeds_B=seeds_of(seed, start=start, num=len(rows), repetition=repetition),
+        policy=bench.policy,
+        config=bench.config,
+        seeds_B=seeds_of(bench.seed, start=start, num=len(rows), repetition=repetition),
         record=record,
     )
 
 
-def measure_batch(
-    place: Place,
-    denoiser: Denoiser,
-    prompts: Prompts,
-    *,
-    start: int,
-    stop: int,
-    policy: UnmaskPolicy,
-    config: DecodingConfig,
-    seed: int,
-) -> Row:
-    """The row of a batch; arguments as of `decode_prompts`."""
-    with HeadClock().on(getattr(policy, "head", None)) as clock:
-        decoded = decode_prompts(
-            denoiser, prompts, start=start, stop=stop, policy=policy, config=config, seed=seed, repetition=place.seed
-        )
+def measure_batch(place: Place, bench: Bench, *, start: int, stop: int) -> Row:
+    """The row of a batch.
+
+    Args:
+        place: Where it stands.
+        bench: What decodes.
+        start: Its first prompt.
+        stop: The one after its last.
+    """
+    denoiser, prompts = bench.denoiser, bench.prompts
+    with HeadClock().on(getattr(bench.policy, "head", None)) as clock:
+        decoded = decode_prompts(bench, start, stop, repetition=place.seed)
     t = decoded.trajectory
     answer_BL = until_end(t.tokens_BL, denoiser.end_id).numpy(force=True)
     judged = prompts.judge(start, answer_BL)
@@ -174,11 +174,6 @@ def is_row(row: Row) -> bool:
         return False
     is_full = num > 0 and all(isinstance(column, list) and len(column) == num for column in columns)
     return is_full and names and numbers and min(floats) >= 0 and all(nfe > 0 for nfe in row["nfe"])
-
-
-def device_of(denoiser: Denoiser) -> torch.device:
-    """Where a denoiser computes; the CPU for one without weights."""
-    return next(denoiser.parameters()).device if isinstance(denoiser, nn.Module) else torch.device("cpu")
 
 
 def _whole(values_B: Tensor) -> list[int]:

@@ -4,21 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from reasonry.core.report import (
-    Block,
-    Chart,
-    Code,
-    Column,
-    Estimate,
-    Fact,
-    Note,
-    Prose,
-    Report,
-    Section,
-    Table,
-)
+from reasonry.core.report import Block, Chart, Code, Column, Estimate, Fact, Note, Prose, Report, Section, Table
 from reasonry.core.report.model import Cell
-from reasonry.training.dultra.frontier.results import Frontier, PolicyResult, Value
+from reasonry.training.dultra.frontier.results import Frontier, PolicyResult, Value, fewest_passes
 from reasonry.training.dultra.frontier.run import Compared
 from reasonry.training.dultra.frontier.shown import ShownRow
 from reasonry.training.dultra.report import Strip, TradeOff, plan_map, reveal_chart, trade_off_chart
@@ -27,6 +15,7 @@ from reasonry.training.dultra.report.reveal import MOST_IN_A_LINE
 DECODINGS = "Decodings"
 _MOST_LONG = 4
 _MOST_MAPS = 3
+_MOST_POLICIES = 24
 _COMPUTED = """\
 **Forward passes** (NFE) are counted for each row until it is done; rows do not wait for each other. **Tokens per \
 forward** count up to and with the first end token. **Tokens read** are what the denoiser processed for one \
@@ -55,7 +44,7 @@ def frontier_report(compared: Compared, *, command: str = "") -> Report:
     first = result.policies[0]
     sections = [
         _frontier(result),
-        _fastest(result),
+        Section(f"At {result.target:.0%} accuracy or more", [fastest_block(result)]),
         *_decodings(compared),
         _everything(result),
         Section("How this is computed", [Prose(_COMPUTED)]),
@@ -75,31 +64,31 @@ def frontier_report(compared: Compared, *, command: str = "") -> Report:
 
 
 def _facts(result: Frontier) -> list[Fact]:
-    facts: list[Fact] = []
-    fastest = result.fastest
-    if fastest is not None:
-        about = f"fewest passes at {result.target:.0%} accuracy or more"
-        facts += [
-            Fact("Best policy", fastest.label, about),
-            Fact("Its forward passes", _estimate(fastest.nfe), _speed(fastest), "decimal", 1),
-            Fact("Its accuracy", _estimate(fastest.accuracy), "", "percent", 1),
-        ]
-        rules = [p for p in result.policies if p.accuracy.value >= result.target and not _is_planned(p)]
-        if _is_planned(fastest) and rules:
-            rule = min(rules, key=lambda p: p.nfe.value)
-            facts.append(Fact("Best rule", rule.nfe.value, f"{rule.label} at {rule.accuracy.value:.1%}", "decimal", 1))
-    else:
+    best, label, about = result.fastest, "Best policy", f"fewest passes at {result.target:.0%} accuracy or more"
+    if best is None:
         best = max(result.policies, key=lambda p: (p.accuracy.value, -p.nfe.value))
-        facts += [
-            Fact("Most accurate policy", best.label, f"none reaches {result.target:.0%}"),
-            Fact("Its forward passes", _estimate(best.nfe), _speed(best), "decimal", 1),
-            Fact("Its accuracy", _estimate(best.accuracy), "", "percent", 1),
-        ]
+        label, about = "Most accurate policy", f"none reaches {result.target:.0%}"
+    facts = [
+        Fact(label, best.label, about),
+        Fact("Its forward passes", _estimate(best.nfe), _speed(best), "decimal", 2),
+        Fact("Its accuracy", _estimate(best.accuracy), "", "percent", 1),
+    ]
+    rule = rule_fact(result)
+    if rule is not None and _is_planned(best):
+        facts.append(rule)
     ranked = [f for f in result.families if f.aup is not None]
     if ranked:
         top = max(ranked, key=lambda f: f.aup or 0.0)
-        facts.append(Fact("Best AUP", top.aup, top.name, "decimal", 1))
+        facts.append(Fact("Best AUP", top.aup, f"{top.name}; percent times tokens per forward", "decimal", 1))
     return facts
+
+
+def rule_fact(result: Frontier) -> Fact | None:
+    """Passes of the fastest rule among those that are accurate enough; None where none is."""
+    rule = fewest_passes([p for p in result.policies if p.accuracy.value >= result.target and not _is_planned(p)])
+    if rule is None:
+        return None
+    return Fact("Passes of the best rule", rule.nfe.value, f"{rule.label} at {rule.accuracy.value:.1%}", "decimal", 2)
 
 
 def _speed(p: PolicyResult) -> str:
@@ -124,7 +113,19 @@ def _frontier(result: Frontier) -> Section:
     if result.num_errors:
         text = f"The verifier failed on {result.num_errors:,} answers, which count as wrong. First: {result.error}"
         blocks.append(Note(text, "warning"))
-    by_passes = trade_off_chart(_points(result.policies), cost_title="forward passes", target=result.target)
+    blocks.append(passes_block(result))
+    by_seconds = trade_off_chart(
+        _by_seconds(result.policies), cost_title="milliseconds for one decoding", target=result.target
+    )
+    about = "Accuracy against wall time of decoding, the planner's included."
+    caption = "On this machine, in these batches. Hollow: another policy is as accurate in less time."
+    blocks.append(Chart(by_seconds, "Accuracy against wall time", about, caption, height=320))
+    return Section("The frontier", blocks)
+
+
+def passes_block(result: Frontier) -> Chart:
+    """Accuracy against forward passes."""
+    spec = trade_off_chart(_points(result.policies), cost_title="forward passes", target=result.target)
     about = (
         "Accuracy against forward passes, one line for each kind of policy from its careful settings to its bold ones; "
         "up and to the left is better."
@@ -133,14 +134,7 @@ def _frontier(result: Frontier) -> Section:
         "Filled: on the frontier. Hollow: dominated. The broad grey line is the best that each number of passes buys. "
         "Click a name to see it alone."
     )
-    blocks.append(Chart(by_passes, "Accuracy against forward passes", about, caption, height=420))
-    by_seconds = trade_off_chart(
-        _by_seconds(result.policies), cost_title="milliseconds for one decoding", target=result.target
-    )
-    about = "Accuracy against wall time of decoding, the planner's included."
-    caption = "On this machine, in these batches. Hollow: another policy is as accurate in less time."
-    blocks.append(Chart(by_seconds, "Accuracy against wall time", about, caption, height=320))
-    return Section("The frontier", blocks)
+    return Chart(spec, "Accuracy against forward passes", about, caption, height=420)
 
 
 def _points(policies: Sequence[PolicyResult]) -> list[TradeOff]:
@@ -176,27 +170,28 @@ def fastest_rows(result: Frontier) -> list[tuple[str, PolicyResult | None, Polic
     return sorted(rows, key=lambda r: (r[1].nfe.value if r[1] else float("inf"), -r[2].accuracy.value))
 
 
-def _fastest(result: Frontier) -> Section:
+def fastest_block(result: Frontier) -> Table:
+    """Of each kind the fastest policy at the target."""
     columns = [
         Column("kind"),
         Column(f"fastest at {result.target:.0%} or more"),
         Column("forward passes", "decimal", 2),
         Column("accuracy", "percent", 1),
         Column("ms a decoding", "decimal", 2),
-        Column("in the planner", "decimal", 2),
+        Column("ms in the planner", "decimal", 2),
         Column("AUP", "decimal", 1),
     ]
     table: list[list[Cell]] = []
     for name, fastest, most, aup in fastest_rows(result):
         if fastest is None:
-            told = f"none: {most.label} has {most.accuracy.value:.1%} in {most.nfe.value:.1f}"
+            told = f"none: {most.label} has {most.accuracy.value:.1%} in {most.nfe.value:.1f} passes"
             table.append([name, told, None, None, None, None, aup])
             continue
         head = 1e3 * fastest.head_seconds if fastest.head_seconds else None
         figures: list[Cell] = [_estimate(fastest.nfe), _estimate(fastest.accuracy), 1e3 * fastest.seconds, head, aup]
         table.append([name, fastest.label, *figures])
-    caption = "Of each kind the setting with the fewest passes among those whose measured accuracy is high enough."
-    return Section(f"At {result.target:.0%} accuracy or more", [Table(columns, table, "", caption)])
+    caption = f"The setting with the fewest passes among those with a measured accuracy of {result.target:.0%} or more."
+    return Table(columns, table, "The fastest of each kind", caption)
 
 
 # ---------------------------------------------------------------- decodings
@@ -236,7 +231,8 @@ def _strips(rows: Sequence[ShownRow], index: int) -> list[Block]:
 
 def _strip(row: ShownRow) -> Strip:
     verdict = "right" if row.right else f"{row.share:.0%} right" if 0 < row.share < 1 else "wrong"
-    return Strip(f"{row.policy}, {row.nfe} passes, {verdict}", row.tokens, row.revealed_at, row.forced)
+    passes = "1 pass" if row.nfe == 1 else f"{row.nfe} passes"
+    return Strip(f"{row.policy}\n{passes}, {verdict}", row.tokens, row.revealed_at, row.forced)
 
 
 def _quoted(text: str) -> str:
@@ -256,14 +252,34 @@ def _everything(result: Frontier) -> Section:
         Column("tokens per forward", "decimal", 2),
         Column("tokens read", "integer"),
         Column("ms a decoding", "decimal", 2),
-        Column("in the planner", "decimal", 2),
-        Column("forced", "percent", 0),
+        Column("ms in the planner", "decimal", 2),
+        Column("forced passes", "percent", 0),
         Column("distinct", "percent", 0),
         Column("frontier"),
     ]
-    table: list[Sequence[Cell]] = [list(_cells(p)) for p in result.policies]
-    caption = "Distinct: different answers among those to one prompt. The same figures are in results.csv."
-    return Section("Every policy", [Table(columns, table, "", caption)])
+    shown = _worth_a_row(result)
+    table: list[Sequence[Cell]] = [list(_cells(p)) for p in shown]
+    caption = "Distinct: different answers among those to one prompt. "
+    if len(shown) == len(result.policies):
+        return Section("Every policy", [Table(columns, table, "", f"{caption}The same figures are in results.csv.")])
+    lead = (
+        "Those on the frontier, and of each kind the most accurate and the fastest at "
+        f"{result.target:.0%}. results.csv has all {len(result.policies)}."
+    )
+    return Section("Policies in figures", [Table(columns, table, "", caption)], lead)
+
+
+def _worth_a_row(result: Frontier) -> list[PolicyResult]:
+    """All policies of a few; of many those that are best at something, from few passes to many."""
+    if len(result.policies) <= _MOST_POLICIES:
+        return list(result.policies)
+    best = {label for f in result.families for label in (f.fastest, f.most_accurate)}
+    kept = {
+        (p.family, p.nfe.value, p.accuracy.value): p
+        for p in reversed(result.policies)  # of settings that come to the same the first
+        if p.label in best or not p.is_dominated
+    }
+    return sorted(kept.values(), key=lambda p: (p.nfe.value, -p.accuracy.value))
 
 
 def _cells(p: PolicyResult) -> Iterable[Cell]:

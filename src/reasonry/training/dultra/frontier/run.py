@@ -22,7 +22,7 @@ from reasonry.training.dultra.decoding import DecodingConfig
 from reasonry.training.dultra.frontier import measure, shown
 from reasonry.training.dultra.frontier.config import FrontierConfig
 from reasonry.training.dultra.frontier.equipment import Equipment, equip
-from reasonry.training.dultra.frontier.measure import Place, measure_batch
+from reasonry.training.dultra.frontier.measure import Bench, Place, measure_batch
 from reasonry.training.dultra.frontier.prompts import decoding_of, fingerprints
 from reasonry.training.dultra.frontier.results import Frontier, csv_text, frontier
 from reasonry.training.dultra.frontier.shown import ShownRow
@@ -184,16 +184,8 @@ def _decode(
 def _measure(
     batch: Todo, policy: UnmaskPolicy, config: FrontierConfig, decoding: DecodingConfig, equipment: Equipment
 ) -> Row:
-    return measure_batch(
-        batch.place,
-        equipment.denoiser,
-        equipment.prompts,
-        start=batch.start,
-        stop=batch.stop,
-        policy=policy,
-        config=decoding,
-        seed=config.seed,
-    )
+    bench = Bench(equipment.denoiser, equipment.prompts, policy, decoding, config.seed)
+    return measure_batch(batch.place, bench, start=batch.start, stop=batch.stop)
 
 
 def _keep_shown(
@@ -208,17 +200,9 @@ def _keep_shown(
 ) -> None:
     by_label = {c.label: c for c in asked.contenders}
     for label in labels:
-        shown.keep(
-            kept,
-            run.folder,
-            label,
-            denoiser=equipment.denoiser,
-            prompts=equipment.prompts,
-            num=num,
-            policy=equipment.policy(by_label[label]),
-            config=decoding,
-            seed=config.seed,
-        )
+        policy = equipment.policy(by_label[label])
+        bench = Bench(equipment.denoiser, equipment.prompts, policy, decoding, config.seed)
+        shown.keep(kept, run.folder, label, bench=bench, num=num)
 
 
 # ---------------------------------------------------------------- what is kept

@@ -19,12 +19,9 @@ import torch
 
 from reasonry.core.rows import Row, Store
 from reasonry.training.dultra import trajectory_file
-from reasonry.training.dultra.decoding import DecodingConfig, Seen, until_end
-from reasonry.training.dultra.denoiser import Denoiser
-from reasonry.training.dultra.frontier.measure import decode_prompts, seeds_of
-from reasonry.training.dultra.frontier.prompts import Prompts
+from reasonry.training.dultra.decoding import Seen, until_end
+from reasonry.training.dultra.frontier.measure import Bench, decode_prompts, seeds_of
 from reasonry.training.dultra.frontier.results import Frontier
-from reasonry.training.dultra.policies.base import UnmaskPolicy
 from reasonry.training.dultra.trajectory import NEVER
 
 FOLDER = "trajectories"
@@ -95,31 +92,17 @@ def missing(store: Store, labels: Sequence[str], num: int) -> list[str]:
     return [label for label in labels if any((label, index) not in store.rows for index in range(num))]
 
 
-def keep(
-    store: Store,
-    folder: Path,
-    label: str,
-    *,
-    denoiser: Denoiser,
-    prompts: Prompts,
-    num: int,
-    policy: UnmaskPolicy,
-    config: DecodingConfig,
-    seed: int,
-) -> None:
+def keep(store: Store, folder: Path, label: str, *, bench: Bench, num: int) -> None:
     """Decode the first ``num`` prompts once more and keep what happened.
 
     Args:
         store: Where rows go.
         folder: The run directory.
         label: The policy's.
-        denoiser: The model.
-        prompts: All prompts.
+        bench: What decodes.
         num: How many are kept.
-        policy: Chooses what to reveal.
-        config: Sizes and temperature.
-        seed: Root of the draws.
     """
+    denoiser, prompts = bench.denoiser, bench.prompts
     q_BS: list[list[list[float | None]]] = [[] for _ in range(num)]
 
     def note(seen: Seen) -> None:
@@ -130,12 +113,9 @@ def keep(
         for row, q_L, eligible_L in zip(seen.rows_A.tolist(), q_AL.tolist(), eligible_AL.tolist(), strict=True):
             q_BS[row].append([round(q, _DIGITS) if is_in else None for q, is_in in zip(q_L, eligible_L, strict=True)])
 
-    decoded = decode_prompts(
-        denoiser, prompts, start=0, stop=num, policy=policy, config=config, seed=seed, repetition=0, record=note
-    )
-    t = decoded.trajectory
-    seeds_B = seeds_of(seed, start=0, num=num, repetition=0)
-    origin = trajectory_file.origin_of(denoiser, policy, config)
+    t = decode_prompts(bench, 0, num, repetition=0, record=note).trajectory
+    seeds_B = seeds_of(bench.seed, start=0, num=num, repetition=0)
+    origin = trajectory_file.origin_of(denoiser, bench.policy, bench.config)
     trajectory_file.write(folder / FOLDER / f"{slug(label)}.jsonl", t, seeds_B=seeds_B, origin=origin)
     answer_BL = until_end(t.tokens_BL, denoiser.end_id).numpy(force=True)
     judged = prompts.judge(0, answer_BL)

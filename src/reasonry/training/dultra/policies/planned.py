@@ -21,6 +21,7 @@ import torch
 from reasonry.errors import ConfigError, nearest
 from reasonry.training.dultra.plan_likelihood import effective_logits, likeliest
 from reasonry.training.dultra.policies.base import StepContext, StepDecision, current_block
+from reasonry.training.dultra.policies.rules import number
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,9 +68,9 @@ class PlannedPolicy:
     @property
     def name(self) -> str:
         """As on the command line; a temperature other than 1, which has no place there, is added as ``@T``."""
-        parts = ["planner", self.mode, *([f"{self.threshold:g}"] if self.mode == "threshold" else [])]
-        parts += [f"{self.factor:g}"] if self.factor != 1 else []
-        return ":".join(parts) + (f"@{self.temperature:g}" if self.temperature != 1 else "")
+        parts = ["planner", self.mode, *([number(self.threshold)] if self.mode == "threshold" else [])]
+        parts += [number(self.factor)] if self.factor != 1 else []
+        return ":".join(parts) + (f"@{number(self.temperature)}" if self.temperature != 1 else "")
 
     @property
     def needs_hidden(self) -> bool:

@@ -16,7 +16,8 @@ from reasonry.training.dultra.trajectory import NEVER
 MOST_IN_A_LINE = 40
 """Longest answer that stands in one line."""
 _WRAPPED_AT = 24
-_LINE_PX = 30
+_LINE_PX = 32
+_LABEL_PX, _LABEL_LINE_PX = 180, 14
 _ROOM_CHARS = 110
 """Characters that fit beside each other in a line of cells."""
 
@@ -25,7 +26,7 @@ class Strip(NamedTuple):
     """A decoding.
 
     Attributes:
-        label: What stands before it: the policy, its passes.
+        label: What stands before it: the policy and, in a second line, its passes.
         tokens: Text of each token.
         revealed_at: Step from 0 that revealed each; -1 where none did.
         forced: Whether the policy chose nothing itself, for each step.
@@ -68,7 +69,11 @@ def reveal_chart(strips: Sequence[Strip]) -> Spec:
         "field": "line",
         "type": "ordinal",
         "sort": lines,
-        "axis": {"title": None, "labelLimit": 260, "labelColor": LIGHT.ink, "domain": False, "ticks": False},
+        "axis": {
+            **{"title": None, "labelColor": LIGHT.ink, "domain": False, "ticks": False},
+            **{"labelExpr": "split(datum.label, '\\n')", "labelLimit": _LABEL_PX},
+            **{"labelLineHeight": _LABEL_LINE_PX, "labelOffset": -_LABEL_LINE_PX / 2},
+        },
         "scale": {"domain": lines, "paddingInner": 0.14, "paddingOuter": 0},
     }
     shade: Spec = {
@@ -131,10 +136,11 @@ def _cells(strips: Sequence[Strip], width: int) -> tuple[list[Spec], list[str]]:
     rows: list[Spec] = []
     lines: list[str] = []
     for strip in strips:
+        label = strip.label.replace("\n", ", ")
         for start in range(0, len(strip.tokens), width):
             stop = min(start + width, len(strip.tokens))
             # Names of a scale are distinct: the blanks are not seen.
-            line = strip.label if start == 0 else f"{start + 1} to {stop}{' ' * strips.index(strip)}"
+            line = strip.label if start == 0 else f"{start + 1} to {stop}\n{' ' * strips.index(strip)}"
             lines.append(line)
             for at in range(start, stop):
                 step = strip.revealed_at[at]
@@ -142,7 +148,7 @@ def _cells(strips: Sequence[Strip], width: int) -> tuple[list[Spec], list[str]]:
                 told = "forced" if is_forced else ""
                 rows.append(
                     {
-                        **{"label": strip.label, "line": line, "column": at - start + 1, "position": at + 1},
+                        **{"label": label, "line": line, "column": at - start + 1, "position": at + 1},
                         "pass": None if step == NEVER else step + 1,
                         "token": repr(strip.tokens[at])[1:-1],
                         "text": _short(strip.tokens[at], num_chars),

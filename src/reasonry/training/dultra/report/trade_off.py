@@ -14,7 +14,8 @@ from reasonry.core.report.style import LIGHT
 
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
 _DASHES = ([1, 0], [5, 3], [2, 2], [8, 3, 2, 3], [1, 3])
-_LEGEND_COLUMNS = 5
+_LEGEND_COLUMNS = "width < 600 ? 2 : 5"
+_FEW_POWERS = 4
 
 
 class TradeOff(NamedTuple):
@@ -75,7 +76,7 @@ def trade_off_chart(
         }
         for p in sorted(points, key=lambda p: (families.index(p.family), p.cost, p.accuracy))
     ]
-    legend: Spec = {"title": None, "columns": min(_LEGEND_COLUMNS, len(families)), "symbolStrokeWidth": 2}
+    legend: Spec = {"title": None, "columns": {"signal": _LEGEND_COLUMNS}, "symbolStrokeWidth": 2}
     by_family: Spec = {"field": "family", "type": "nominal"}
     colour: Spec = {**by_family, "scale": {"domain": families, "range": colours}, "legend": legend}
     shape: Spec = {
@@ -132,7 +133,7 @@ def trade_off_chart(
         },
     ]
     if target is not None:
-        layers += reference_layers([Reference(target, f"{target:.0%}")], "y")
+        layers += reference_layers([Reference(target, f"{target:.0%}", is_left=True)], "y")
     return {"data": {"values": rows}, "layer": layers}
 
 
@@ -140,6 +141,8 @@ def _cost_axis(points: Sequence[TradeOff], title: str, form: str) -> Spec:
     low, high = min(p.cost_low for p in points), max(p.cost_high for p in points)
     powers = range(math.floor(math.log2(low)), math.ceil(math.log2(high)) + 1)
     ticks = [2.0**power for power in powers][:: max(1, len(powers) // 8)]
+    if len(powers) <= _FEW_POWERS:  # else two ticks may be all there is
+        ticks = sorted([*ticks, *(1.5 * tick for tick in ticks)])
     x = quantity("x", title, form, type="log", base=2, nice=False, domain=[low / 1.15, high * 1.15])
     x["axis"] |= {"values": ticks, "tickCount": len(ticks)}
     return x

@@ -13,26 +13,34 @@ Columns that no row has are left out, and so are the charts that would show them
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
-from reasonry.core.report import (
-    Block,
-    Chart,
-    Code,
-    Fact,
-    Note,
-    Prose,
-    Report,
-    Section,
-    Series,
-    curve_chart,
-)
+from reasonry.core.report import Block, Chart, Code, Fact, Note, Prose, Report, Section
 from reasonry.core.report.channels import Spec, figure, quantity
 from reasonry.core.report.style import LIGHT
+from reasonry.core.report.training import (
+    Figure,
+    Rows,
+    change_facts,
+    mean_of,
+    mean_text,
+    step_chart,
+    steps_of,
+    stretches,
+    values_of,
+)
 
-Rows = Sequence[Mapping[str, Any]]
-
-_WINDOW = 10  # updates of the running mean
+SOURCE = "dUltra, arXiv 2512.21446; what the paper does not publish is reconstructed"
+_MOST_FACTS = 5  # as many as stand in a line
+_MOST_POINTS = 40
+_FIGURES = (
+    Figure("accuracy", "Accuracy", "percent", 0),
+    Figure("nfe", "Forward passes", "decimal", 2),
+    Figure("distinct", "Distinct answers", "percent", 0),
+    Figure("reward", "Reward", "decimal", 2),
+    Figure("zero_std_share", "Without a signal", "percent", 0),
+)
 _COMPONENTS = {"reward/right": "right answers", "reward/parts": "right parts"}
 _COMPUTED = """\
 **Reward** is the mean over the decodings of an update, which are sampled from the policy as it is: positions are \
@@ -109,10 +117,10 @@ def training_report(
     title: str = "dUltra: training",
     subtitle: str = "",
     facts: Sequence[Fact] = (),
+    first: Sequence[Section] = (),
     sections: Sequence[Section] = (),
     notes: Sequence[str] = (),
     command: str = "",
-    footer: str = "dUltra, arXiv 2512.21446; what the paper does not publish is reconstructed",
 ) -> Report:
     """The report of a training.
 
@@ -120,23 +128,27 @@ def training_report(
         rows: Of ``metrics.jsonl``, in order.
         title: The report's name.
         subtitle: What was trained on what, in one line.
-        facts: Shown before those that are read off the rows.
-        sections: Shown after the curves: decodings, results of an evaluation.
+        facts: Shown first, and in place of those of the same name that are read off the rows.
+        first: Shown before the curves: what came of it.
+        sections: Shown after the curves.
         notes: What the reader should know: warnings of guards, what was left out.
         command: The command that continues or repeats it.
-        footer: Small print.
     """
     made = [
-        Section("Learning", [Note(text, "warning") for text in notes] + (_reward(rows) or [_nothing("reward")])),
+        *first,
+        Section("Learning", _reward(rows) or [Note("No update has logged a reward.")]),
         *_section("Accuracy, passes and variety", rows, _QUALITY, [*_path(rows)]),
         *_section("Planner", rows, _PLANNER),
         *_section("Updates", rows, _UPDATE),
         *sections,
         Section("How this is computed", [Prose(_COMPUTED)]),
     ]
+    made[0] = replace(made[0], blocks=[*(Note(text, "warning") for text in notes), *made[0].blocks])
     if command:
         made.append(Section("Run", [Code(command, "Continue or repeat")]))
-    return Report(title, subtitle, [*facts, *_facts(rows)][:6], made, footer)
+    told = {fact.label for fact in facts}
+    read = change_facts(rows, [f for f in _FIGURES if f.label not in told], unit="updates")
+    return Report(title, subtitle, [*facts, *read][:_MOST_FACTS], made, SOURCE)
 
 
 def progress_rows(rows: Rows, *, num: int = 5) -> tuple[list[str], list[list[str]]]:
@@ -144,113 +156,45 @@ def progress_rows(rows: Rows, *, num: int = 5) -> tuple[list[str], list[list[str
 
     Args:
         rows: Of ``metrics.jsonl``, in order.
-        num: Parts, about.
+        num: Parts, at most.
     """
     shown = {"reward": "{:.3f}", "accuracy": "{:.0%}", "nfe": "{:.2f}", "distinct": "{:.0%}", "mean_q": "{:.2f}"}
     shown |= {"zero_std_share": "{:.0%}"}
-    names = [name for name in shown if _values(rows, name)]
-    size = max(1, -(-len(rows) // num))
-    parts = [rows[i : i + size] for i in range(0, len(rows), size)]
-    body = [
-        [f"{part[0]['step']}-{part[-1]['step']}", *(_told(_mean(part, name), shown[name]) for name in names)]
-        for part in parts
-    ]
+    names = [name for name in shown if values_of(rows, name)]
+    body = [[steps_of(part), *(mean_text(part, name, shown[name]) for name in names)] for part in stretches(rows, num)]
     return ["updates", *(name.replace("_", " ") for name in names)], body
-
-
-def _told(value: float | None, form: str) -> str:
-    return "-" if value is None else form.format(value)
-
-
-def _values(rows: Rows, name: str) -> list[float]:
-    return [float(row[name]) for row in rows if row.get(name) is not None]
-
-
-def _mean(rows: Rows, name: str) -> float | None:
-    values = _values(rows, name)
-    return sum(values) / len(values) if values else None
-
-
-def _nothing(name: str) -> Note:
-    return Note(f"No update has logged a {name}.")
-
-
-def _facts(rows: Rows) -> list[Fact]:
-    size = max(1, min(_WINDOW, len(rows) // 4))
-    facts: list[Fact] = []
-    shown: tuple[tuple[str, str, Literal["percent", "decimal"], str], ...] = (
-        ("accuracy", "Accuracy", "percent", "{:.0%}"),
-        ("nfe", "Forward passes", "decimal", "{:.2f}"),
-        ("distinct", "Distinct answers", "percent", "{:.0%}"),
-        ("reward", "Reward", "decimal", "{:.3f}"),
-        ("zero_std_share", "Without a signal", "percent", "{:.0%}"),
-    )
-    for name, label, form, told in shown:
-        last, first = _mean(rows[-size:], name), _mean(rows[:size], name)
-        if last is not None and first is not None:
-            note = f"last {size} updates; first {size}: {told.format(first)}" if size > 1 else ""
-            facts.append(Fact(label, last, note, form, 0 if form == "percent" else 2))
-    return facts
 
 
 def _reward(rows: Rows) -> list[Block]:
     """The reward and what it is made of."""
     blocks: list[Block] = []
-    whole = _curves(rows, {"reward": "reward"}, y_title="reward")
+    whole = step_chart(rows, {"reward": "reward"}, x_title="update", y_title="reward")
     if whole is not None:
         blocks.append(Chart(whole, "Reward", "Mean reward of each update's decodings.", span="half"))
     names = list(dict.fromkeys(key for row in rows for key in row if key.startswith("reward/")))
     labels = {name: _COMPONENTS.get(name, name.removeprefix("reward/")) for name in names}
-    parts = _curves(rows, labels, y_title="reward", is_smooth=True)
+    parts = step_chart(rows, labels, x_title="update", y_title="reward")
     if parts is not None:
-        about = f"Each component with its weight, mean of {_WINDOW} updates." if len(rows) > 2 * _WINDOW else ""
-        blocks.append(Chart(parts, "What it is made of", about or "Each component with its weight.", span="half"))
+        blocks.append(Chart(parts, "What it is made of", "Each component with its weight.", span="half"))
     return blocks
 
 
 def _section(title: str, rows: Rows, shown: Sequence[_Shown], more: Sequence[Block] = ()) -> list[Section]:
     blocks: list[Block] = [*more]
     for each in shown:
-        chart = _curves(
+        if not (each.y_domain or any(any(values_of(rows, name)) for name in each.columns)):
+            continue  # nothing but zeros, and no axis that would show how little that is
+        chart = step_chart(
             rows,
             each.columns,
+            x_title="update",
             y_title=each.y_title,
             y_format=each.y_format,
             y_domain=each.y_domain,
-            is_smooth=len(each.columns) > 1,
         )
         if chart is not None:
             blocks.append(Chart(chart, each.title, each.about, span="half"))
     return [Section(title, blocks)] if blocks else []
-
-
-def _curves(
-    rows: Rows,
-    names: Mapping[str, str],
-    *,
-    y_title: str,
-    y_format: str = "",
-    y_domain: tuple[float, float] | None = None,
-    is_smooth: bool = False,
-) -> Spec | None:
-    """Columns over updates: each with its running mean, or of several the running means alone."""
-    series: list[Series] = []
-    for name, label in names.items():
-        points = [(row["step"], float(row[name])) for row in rows if row.get(name) is not None]
-        if not points:
-            continue
-        x, y = [p[0] for p in points], [p[1] for p in points]
-        if len(y) <= 2 * _WINDOW:
-            series.append(Series(label, x, y))
-            continue
-        mean = [sum(y[max(0, i + 1 - _WINDOW) : i + 1]) / min(i + 1, _WINDOW) for i in range(len(y))]
-        if is_smooth:
-            series.append(Series(label, x, mean))
-        else:
-            series += [Series(f"mean of {_WINDOW}", x, mean), Series(label, x, y, dashed=True)]
-    if not series:
-        return None
-    return curve_chart(series, x_title="update", y_title=y_title, y_format=y_format, y_domain=y_domain)
 
 
 def _path(rows: Rows) -> list[Block]:
@@ -258,10 +202,9 @@ def _path(rows: Rows) -> list[Block]:
     both = [row for row in rows if row.get("nfe") is not None and row.get("accuracy") is not None]
     if len(both) < 2:
         return []
-    size = max(1, len(both) // 40)
-    parts = [both[i : i + size] for i in range(0, len(both), size)]
+    parts = stretches(both, _MOST_POINTS)
     values = [
-        {"step": part[-1]["step"], "x": _mean(part, "nfe"), "y": _mean(part, "accuracy"), "rank": i}
+        {"step": part[-1]["step"], "x": mean_of(part, "nfe"), "y": mean_of(part, "accuracy"), "rank": i}
         for i, part in enumerate(parts)
     ]
     x = quantity("x", "forward passes", "", zero=False)

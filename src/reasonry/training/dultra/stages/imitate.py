@@ -17,6 +17,7 @@ Shapes: B rows, L answer, N canvas, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,12 +29,12 @@ from reasonry.core import atomic, seeds
 from reasonry.core.checkpoint import Checkpoint
 from reasonry.core.learning import (
     OpenRun,
+    Trainee,
+    cosine_lr,
     device_of,
     learn,
-    optimizer_tensors,
-    restore_optimizer,
+    open_nothing,
     say_nothing,
-    set_lr,
     threads_for,
 )
 from reasonry.core.made_with import MadeWith
@@ -42,7 +43,7 @@ from reasonry.core.rows import Row
 from reasonry.core.run import Run, default_folder
 from reasonry.core.work import Say
 from reasonry.errors import DataError
-from reasonry.training.dultra.checkpoints import load_denoiser
+from reasonry.training.dultra.checkpoints import open_denoiser
 from reasonry.training.dultra.config import VERB, ImitateConfig
 from reasonry.training.dultra.data import Rows, Source, open_source
 from reasonry.training.dultra.denoiser import Denoiser
@@ -51,7 +52,6 @@ from reasonry.training.dultra.policies.base import StepContext
 from reasonry.training.dultra.policies.make import make_policy
 from reasonry.training.dultra.proposals import propose
 from reasonry.training.dultra.stages.heads import new_head, save_planner
-from reasonry.training.dultra.stages.pretrain import cosine_lr
 from reasonry.training.dultra.stages.targets import (
     Masks,
     draw_masks,
@@ -61,7 +61,7 @@ from reasonry.training.dultra.stages.targets import (
     true_lead,
 )
 
-PLANNER = "planner"
+PLANNER, _KEPT = "planner", "kept"
 _PROBE = 64  # states on which entropy is watched
 
 
@@ -104,12 +104,7 @@ class Imitated(NamedTuple):
         return plain({"steps": len(self.rows), "entropy_nats": self.entropy_nats, "ended": self.ended, **found})
 
 
-def imitate(
-    config: ImitateConfig,
-    *,
-    say: Say = say_nothing,
-    open_run: OpenRun = lambda run, determinism: None,
-) -> Imitated:
+def imitate(config: ImitateConfig, *, say: Say = say_nothing, open_run: OpenRun = open_nothing) -> Imitated:
     """Train a planner to imitate, or go on with it.
 
     Args:
@@ -122,7 +117,7 @@ def imitate(
         DataError: No denoiser, prompts that cannot be used, or none with a text to imitate on.
         Interrupted: The user asked to stop; it is saved where it stands.
     """
-    loaded = load_denoiser(config.denoiser, config.model_options)
+    loaded = open_denoiser(config.denoiser, config.model_options, task=config.data.task)
     source = open_source(config.data, loaded.denoiser, loaded.tokenizer, seed=config.seed)
     trainer = ImitationTrainer(config, loaded.denoiser, source)
     folder = config.run or default_folder("train-dultra-imitate", config, Path(config.denoiser).name)
@@ -168,7 +163,12 @@ class ImitationTrainer:
             seed=seeds.derive(config.seed, "dultra", "planner"),
         )
         self.head.to(device=device_of(denoiser))  # pyright: ignore[reportCallIssue]
-        self.optimizer = torch.optim.AdamW(self.head.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        self.trainee = Trainee(
+            {PLANNER: self.head},
+            torch.optim.AdamW(self.head.parameters(), lr=config.lr, weight_decay=config.weight_decay),
+            max_grad_norm=config.max_grad_norm,
+            lr=partial(cosine_lr, config.lr, num_steps=config.num_steps),
+        )
         self.ended = ""
         self.costs = {"passes": 0.0, "states": 0.0}
         self._probe = self.states(source.train(0, _PROBE), "probe")
@@ -179,13 +179,9 @@ class ImitationTrainer:
         config = self.config
         states = self.states(self.source.train((at + 1) * config.batch_size, config.batch_size), at)
         eligible_BL = states.context.eligible_BL
-        set_lr(self.optimizer, cosine_lr(config.lr, at, num_steps=config.num_steps, warmup_steps=0))
         logit_BL = self.head.plan(states.context)
         loss = imitation_loss(logit_BL, states.target_BL, eligible_BL=eligible_BL, balanced=config.balanced)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = float(torch.nn.utils.clip_grad_norm_(self.head.parameters(), config.max_grad_norm))
-        self.optimizer.step()
+        norm = self.trainee.descend(loss, at)
         target_M = states.target_BL[eligible_BL]
         row: Row = {
             "bce_nats": float(loss.detach()),
@@ -273,7 +269,7 @@ class ImitationTrainer:
 
     def tensors(self) -> Mapping[str, Mapping[str, Tensor]]:
         """Weights now and at the last look, and moments."""
-        return {"planner": self.head.state_dict(), "kept": self._kept, "optimizer": optimizer_tensors(self.optimizer)}
+        return {**self.trainee.tensors(), _KEPT: self._kept}
 
     def state(self) -> Mapping[str, Any]:
         """Whether it ended."""
@@ -281,8 +277,7 @@ class ImitationTrainer:
 
     def restore(self, found: Checkpoint) -> None:
         """Go on from a checkpoint."""
-        self.head.load_state_dict(found.load_tensors("planner", "torch"))
+        self.trainee.restore(found)
         device = device_of(self.head)
-        self._kept = {name: weight.to(device) for name, weight in found.load_tensors("kept", "torch").items()}
-        restore_optimizer(self.optimizer, found.load_tensors("optimizer", "torch"))
+        self._kept = {name: weight.to(device) for name, weight in found.load_tensors(_KEPT, "torch").items()}
         self.ended = str(found.state["ended"])

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from reasonry.core import seeds
 from reasonry.core.checkpoint import Checkpoint
-from reasonry.core.learning import device_of, optimizer_tensors, restore_optimizer, say_nothing
+from reasonry.core.learning import Trainee, device_of, say_nothing
 from reasonry.core.rows import Row
 from reasonry.core.work import Say
 from reasonry.errors import ConfigError
@@ -37,7 +37,7 @@ from reasonry.training.dultra.policy_loss import decoding_advantages
 from reasonry.training.dultra.rewards import Floats, Rewards, add_rewards, reverse_kl_reward, warmed_up
 from reasonry.training.dultra.stages.heads import save_planner
 from reasonry.training.dultra.stages.one_step import OneStepReplay
-from reasonry.training.dultra.stages.replay import Replayed, Scoring, replay_canvas, replay_head, with_old_plan
+from reasonry.training.dultra.stages.replay import Replayed, Scoring, Update, replay_canvas, replay_head, with_old_plan
 from reasonry.training.dultra.stages.rollouts import Evaluated, Rollout, evaluate, roll_out
 from reasonry.training.dultra.stages.setup import decoding_config, policies, reward_parts
 from reasonry.training.dultra.stages.teacher import Teacher
@@ -100,8 +100,9 @@ class DecodingLearner:
         head.requires_grad_(self.learns_planner)
         groups = [{"params": list(head.parameters()), "lr": config.lr}] if self.learns_planner else []
         groups += [{"params": list(denoiser.parameters()), "lr": config.lm_lr}] if self.learns_lm else []
-        self._weights = [weight for group in groups for weight in group["params"]]
-        self.optimizer = torch.optim.Adam(groups)
+        modules = {PLANNER: head} if self.learns_planner else {}
+        modules |= {DENOISER: denoiser} if self.learns_lm else {}
+        self.trainee = Trainee(modules, torch.optim.Adam(groups), max_grad_norm=config.max_grad_norm)
         self.reference = copy.deepcopy(head).requires_grad_(False) if config.beta else None
         self.guard = Guard(config.guard)
         self.start: Row = {}
@@ -170,10 +171,9 @@ class DecodingLearner:
             rollout = rollout._replace(steps=with_old_plan(rollout.steps, self.head, self.scoring))
         learnt, norm = Replayed(), 0.0
         for iteration in range(config.num_iterations):
-            self.optimizer.zero_grad(set_to_none=True)
+            self.trainee.clear()
             learnt = self._replay(rollout, one_step, advantage_B, is_first=iteration == 0)
-            norm = float(nn.utils.clip_grad_norm_(self._weights, config.max_grad_norm))
-            self.optimizer.step()
+            norm = self.trainee.step(at)
         return learnt, norm
 
     def _replay(
@@ -181,24 +181,11 @@ class DecodingLearner:
     ) -> Replayed:
         if one_step is not None:
             return one_step.replay(self.denoiser, self.scoring, advantage_B=advantage_B)
+        update: Update = {"advantage_B": advantage_B, "reference": self.reference, "on_policy": is_first}
         if not self.learns_lm:
-            return replay_head(
-                self.head,
-                rollout,
-                self.scoring,
-                advantage_B=advantage_B,
-                reference=self.reference,
-                on_policy=is_first,
-            )
-        return replay_canvas(
-            self.denoiser,
-            self.head if self.learns_planner else None,
-            rollout,
-            self.scoring,
-            advantage_B=advantage_B,
-            reference=self.reference,
-            on_policy=is_first,
-        )
+            return replay_head(self.head, rollout, self.scoring, **update)
+        head = self.head if self.learns_planner else None
+        return replay_canvas(self.denoiser, head, rollout, self.scoring, **update)
 
     # ------------------------------------------------------------ rewards and vitals
 
@@ -274,13 +261,8 @@ class DecodingLearner:
     # ------------------------------------------------------------ checkpoints
 
     def tensors(self) -> Mapping[str, Mapping[str, Tensor]]:
-        """Weights that learn, and moments; the planner at the start where it is held to it."""
-        groups: dict[str, Mapping[str, Tensor]] = {"optimizer": optimizer_tensors(self.optimizer)}
-        if self.learns_planner:
-            groups["planner"] = self.head.state_dict()
-        if self.learns_lm:
-            groups["denoiser"] = self.denoiser.state_dict()
-        return groups
+        """Weights that learn, and moments."""
+        return self.trainee.tensors()
 
     def state(self) -> Mapping[str, Any]:
         """Guards, the best look, and whether it ended."""
@@ -288,11 +270,7 @@ class DecodingLearner:
 
     def restore(self, found: Checkpoint) -> None:
         """Go on from a checkpoint."""
-        if self.learns_planner:
-            self.head.load_state_dict(found.load_tensors("planner", "torch"))
-        if self.learns_lm:
-            self.denoiser.load_state_dict(found.load_tensors("denoiser", "torch"))
-        restore_optimizer(self.optimizer, found.load_tensors("optimizer", "torch"))
+        self.trainee.restore(found)
         state = found.state
         self.guard.restore(state["guard"])
         self.start, self.best, self.ended = state["start"], state["best"], state["ended"]

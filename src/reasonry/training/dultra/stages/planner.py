@@ -1,6 +1,6 @@
 """The run that trains a planner, a denoiser, or both, on what their own decodings earn.
 
-Its folder, besides what `loop` says, holds
+Its folder, besides what `core.learning` says, holds
 
     planner/               the best planner of all evaluations, for `planner.load_planner`
     denoiser/              the denoiser of that evaluation, where it learns
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reasonry.core import atomic, seeds
-from reasonry.core.learning import OpenRun, device_of, learn, say_nothing, threads_for
+from reasonry.core.learning import OpenRun, device_of, learn, open_nothing, say_nothing, threads_for
 from reasonry.core.made_with import MadeWith
 from reasonry.core.models.quiet import quiet_transformers
 from reasonry.core.plain import plain
@@ -22,7 +22,7 @@ from reasonry.core.run import Run, default_folder
 from reasonry.core.work import Say
 from reasonry.errors import ConfigError
 from reasonry.training.dultra import trajectory_file
-from reasonry.training.dultra.checkpoints import load_denoiser
+from reasonry.training.dultra.checkpoints import load_denoiser, open_denoiser
 from reasonry.training.dultra.config import VERB, PlannerTrainConfig
 from reasonry.training.dultra.data import Source, open_source
 from reasonry.training.dultra.decoding import decode
@@ -74,12 +74,7 @@ class Trained(NamedTuple):
         return plain({**body, "final": self.final, "notes": list(self.notes)})
 
 
-def train_planner(
-    config: PlannerTrainConfig,
-    *,
-    say: Say = say_nothing,
-    open_run: OpenRun = lambda run, determinism: None,
-) -> Trained:
+def train_planner(config: PlannerTrainConfig, *, say: Say = say_nothing, open_run: OpenRun = open_nothing) -> Trained:
     """Train on decodings, or go on with it.
 
     Args:
@@ -99,7 +94,7 @@ def train_planner(
             place="planner",
             remedy="Give --planner or --unmask.",
         )
-    loaded = load_denoiser(config.denoiser, config.model_options)
+    loaded = open_denoiser(config.denoiser, config.model_options, task=config.data.task, learns=config.freeze != "lm")
     denoiser = loaded.denoiser
     source = open_source(config.data, denoiser, loaded.tokenizer, seed=config.seed)
     head = _head(config, denoiser, source)

@@ -1,7 +1,7 @@
 """A tiny denoiser from scratch.
 
     L = mean over masked positions of -log p(token | canvas),   masks as in `masking`, new answers at every step
-    lr(n) = lr * min(n / warmup, 1) * (1 + cos(pi n / N)) / 2
+    lr(n): up, then down a cosine, as `core.learning.cosine_lr`
 
 Every now and then the bound on the likelihood of fresh answers is measured (`elbo.likelihood_bound`), in nats per
 token. Its mean cannot be below the entropy of the task's answers: a denoiser below it has seen what it should predict.
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -23,15 +24,7 @@ from torch import Tensor
 from reasonry.core import atomic, seeds
 from reasonry.core.checkpoint import Checkpoint
 from reasonry.core.config import from_dict
-from reasonry.core.learning import (
-    OpenRun,
-    learn,
-    optimizer_tensors,
-    restore_optimizer,
-    say_nothing,
-    set_lr,
-    threads_for,
-)
+from reasonry.core.learning import OpenRun, Trainee, cosine_lr, learn, open_nothing, say_nothing, threads_for
 from reasonry.core.plain import plain
 from reasonry.core.rows import Row
 from reasonry.core.run import Run, default_folder
@@ -98,12 +91,7 @@ class Pretrained(NamedTuple):
         return plain({"task": self.config.task, "steps": len(self.rows), **self.bound._asdict()})
 
 
-def pretrain(
-    config: PretrainConfig,
-    *,
-    say: Say = say_nothing,
-    open_run: OpenRun = lambda run, determinism: None,
-) -> Pretrained:
+def pretrain(config: PretrainConfig, *, say: Say = say_nothing, open_run: OpenRun = open_nothing) -> Pretrained:
     """Train a denoiser, or go on with it.
 
     Args:
@@ -148,8 +136,13 @@ class PretrainTrainer:
         self.config, self.task, self._say = config, task, say
         shape = {**config.shape.model_dump()}
         self.model = TinyDenoiser.from_task(task, seed=seeds.derive(config.seed, "dultra", "denoiser"), **shape)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=config.lr, betas=(0.9, 0.95), weight_decay=config.weight_decay
+        self.trainee = Trainee(
+            {DENOISER: self.model},
+            torch.optim.AdamW(
+                self.model.parameters(), lr=config.lr, betas=(0.9, 0.95), weight_decay=config.weight_decay
+            ),
+            max_grad_norm=config.max_grad_norm,
+            lr=partial(cosine_lr, config.lr, num_steps=config.num_steps, warmup_steps=config.warmup_steps),
         )
         self.ended = ""
         self.costs = {"answers": 0.0}
@@ -158,7 +151,6 @@ class PretrainTrainer:
         """One optimiser step on fresh answers."""
         config = self.config
         canvas = self.draw(config.batch_size, at)
-        set_lr(self.optimizer, cosine_lr(config.lr, at, num_steps=config.num_steps, warmup_steps=config.warmup_steps))
         loss = training_loss(
             self.model,
             canvas,
@@ -167,10 +159,7 @@ class PretrainTrainer:
             normalise=config.normalise,
             schedule=config.schedule,
         )
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.value.backward()
-        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.max_grad_norm))
-        self.optimizer.step()
+        norm = self.trainee.descend(loss.value, at)
         self.costs["answers"] += config.batch_size
         row: Row = {
             "loss": float(loss.value.detach()),
@@ -211,7 +200,7 @@ class PretrainTrainer:
 
     def tensors(self) -> Mapping[str, Mapping[str, Tensor]]:
         """Weights and moments."""
-        return {"denoiser": self.model.state_dict(), "optimizer": optimizer_tensors(self.optimizer)}
+        return self.trainee.tensors()
 
     def state(self) -> Mapping[str, Any]:
         """Nothing besides."""
@@ -219,8 +208,7 @@ class PretrainTrainer:
 
     def restore(self, found: Checkpoint) -> None:
         """Weights and moments."""
-        self.model.load_state_dict(found.load_tensors("denoiser", "torch"))
-        restore_optimizer(self.optimizer, found.load_tensors("optimizer", "torch"))
+        self.trainee.restore(found)
 
 
 def measure_bound(denoiser: Denoiser, canvas: Canvas, task: TokenTask, *, rng: Any) -> Bound:
@@ -238,12 +226,6 @@ def measure_bound(denoiser: Denoiser, canvas: Canvas, task: TokenTask, *, rng: A
     stderr = float(per_tok_B.std(correction=1)) / math.sqrt(len(per_tok_B))
     floor = None if task.entropy_nats is None else task.entropy_nats / L
     return Bound(float(per_tok_B.mean()), stderr, floor)
-
-
-def cosine_lr(lr: float, at: int, *, num_steps: int, warmup_steps: int) -> float:
-    """Learning rate of step ``at``: up in a straight line, then down a cosine that ends at 0 after the last step."""
-    rise = min(1.0, (at + 1) / warmup_steps) if warmup_steps else 1.0
-    return lr * rise * (1 + math.cos(math.pi * at / num_steps)) / 2
 
 
 def config_of(task: str, settings: Mapping[str, Any], *, seed: int, run: Path) -> PretrainConfig:

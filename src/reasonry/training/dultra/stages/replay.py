@@ -18,7 +18,7 @@ Shapes: B decodings, L answer, R steps of all decodings, A decodings that take p
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, NotRequired, TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -57,6 +57,20 @@ class Scoring(NamedTuple):
     clip_high: float = 1.0
     beta: float = 0.0
     micro_batch: int = 4096
+
+
+class Update(TypedDict):
+    """What an update is made of besides its decodings.
+
+    Attributes:
+        advantage_B: Of each decoding.
+        reference: What ``beta`` holds the planner to, on what it sees now; nothing when not given.
+        on_policy: The weights are those that drew: warn when log-probabilities differ.
+    """
+
+    advantage_B: Tensor
+    reference: NotRequired[PlannerHead | None]
+    on_policy: NotRequired[bool]
 
 
 class Replayed(NamedTuple):
@@ -111,41 +125,25 @@ def with_old_plan(steps: Steps, head: PlannerHead, scoring: Scoring) -> Steps:
     return steps._replace(old_plan_R=torch.cat(old))
 
 
-def replay_head(
-    head: PlannerHead,
-    rollout: Rollout,
-    scoring: Scoring,
-    *,
-    advantage_B: Tensor,
-    reference: PlannerHead | None = None,
-    on_policy: bool = False,
-) -> Replayed:
+def replay_head(head: PlannerHead, rollout: Rollout, scoring: Scoring, **update: Unpack[Update]) -> Replayed:
     """Add the gradient of an update to the planner's.
 
     Args:
         head: The planner; its gradients grow.
         rollout: Decodings with their steps, hidden states included where it reads them.
         scoring: Laws and clipping.
-        advantage_B: Of each decoding.
-        reference: What ``beta`` holds it to.
-        on_policy: Its weights are those that drew: warn when log-probabilities differ.
+        update: See `Update`.
 
     Warns:
         ReplayWarning: ``on_policy``, and a replayed step is not what it was.
     """
-    steps = with_old_plan(rollout.steps, head, scoring)
-    if not scoring.beta:
-        steps = steps.where((advantage_B != 0)[steps.decoding_R])
-    sums = _Sums()
+    sums = _Sums(rollout, scoring, update)
+    steps = sums.used(with_old_plan(rollout.steps, head, scoring))
     for first in range(0, len(steps.decoding_R), scoring.micro_batch):
         part = steps.at(slice(first, first + scoring.micro_batch))
         logp_R = planned_logp(head, part, scoring)
-        reference_R = None
-        if reference is not None and scoring.beta:
-            with torch.no_grad():
-                reference_R = planned_logp(reference, part, scoring)
         assert part.old_plan_R is not None
-        sums.add(logp_R, part.old_plan_R, part.decoding_R, rollout, scoring, advantage_B, reference_R, on_policy)
+        sums.add(part.decoding_R, logp_R, part.old_plan_R, sums.reference_logp(part))
     return sums.replayed()
 
 
@@ -154,10 +152,7 @@ def replay_canvas(
     head: PlannerHead | None,
     rollout: Rollout,
     scoring: Scoring,
-    *,
-    advantage_B: Tensor,
-    reference: PlannerHead | None = None,
-    on_policy: bool = False,
+    **update: Unpack[Update],
 ) -> Replayed:
     """Add the gradient of an update to the denoiser's, and to the planner's.
 
@@ -166,20 +161,16 @@ def replay_canvas(
         head: The planner, when it learns too; None scores tokens alone.
         rollout: Decodings with their steps; hidden states are computed anew.
         scoring: Laws and clipping.
-        advantage_B: Of each decoding.
-        reference: What ``beta`` holds the planner to, on what it sees now.
-        on_policy: The weights are those that drew: warn when log-probabilities differ.
+        update: See `Update`.
 
     Warns:
         ReplayWarning: ``on_policy``, and a replayed step is not what it was.
     """
-    t, steps, sums = rollout.trajectory, rollout.steps, _Sums()
+    t, steps, sums = rollout.trajectory, rollout.steps, _Sums(rollout, scoring, update)
     L = t.tokens_BL.shape[1]
     for time in range(len(steps.bounds_S) - 1):
-        here = steps.at(slice(steps.bounds_S[time], steps.bounds_S[time + 1]))
+        here = sums.used(steps.at(slice(steps.bounds_S[time], steps.bounds_S[time + 1])))
         canvas_BL = canvas_at(t, time, mask_id=denoiser.mask_id)
-        is_used_A = (advantage_B != 0)[here.decoding_R] if not scoring.beta else torch.ones_like(here.is_forced_R)
-        here = here.where(is_used_A)
         for first in range(0, len(here.decoding_R), scoring.micro_batch):
             part = here.at(slice(first, first + scoring.micro_batch))
             rows_A = part.decoding_R
@@ -200,50 +191,55 @@ def replay_canvas(
                 context = replace(part.context, hidden_BLD=said.hidden_BND[:, -L:])
                 plan_A = planned_logp(head, part, scoring, context=context)
                 logp_A, old_A = logp_A + plan_A, old_A + part.old_plan_R
-                if reference is not None and scoring.beta:
-                    seen = replace(context, hidden_BLD=said.hidden_BND[:, -L:].detach())
-                    with torch.no_grad():
-                        started_A = planned_logp(reference, part, scoring, context=seen)
+                started_A = sums.reference_logp(part, context=context)
+                if started_A is not None:
                     reference_A = logp_A.detach() - plan_A.detach() + started_A
-            sums.add(logp_A, old_A, rows_A, rollout, scoring, advantage_B, reference_A, on_policy)
+            sums.add(rows_A, logp_A, old_A, reference_A)
     return sums.replayed()
 
 
 class _Sums:
-    def __init__(self) -> None:
-        self.loss = self.kl = self.max_log_ratio = 0.0
-        self.num_clipped = self.num_steps = 0
+    """Adds up an update's gradient, part by part."""
 
-    def add(
-        self,
-        logp_R: Tensor,
-        old_R: Tensor,
-        decoding_R: Tensor,
-        rollout: Rollout,
-        scoring: Scoring,
-        advantage_B: Tensor,
-        reference_R: Tensor | None,
-        on_policy: bool,
-    ) -> None:
+    def __init__(self, rollout: Rollout, scoring: Scoring, update: Update) -> None:
+        self._scoring, self._num_tok, self._advantage_B = scoring, rollout.num_tok, update["advantage_B"]
+        self._reference = update.get("reference") if scoring.beta else None
+        self._on_policy = update.get("on_policy", False)
+        self._loss = self._kl = self._max_log_ratio = 0.0
+        self._num_clipped = self._num_steps = 0
+
+    def used(self, steps: Steps) -> Steps:
+        """Those that have a gradient."""
+        return steps if self._scoring.beta else steps.where((self._advantage_B != 0)[steps.decoding_R])
+
+    @torch.no_grad()
+    def reference_logp(self, part: Steps, *, context: StepContext | None = None) -> Tensor | None:
+        """What `planned_logp` gives under the reference; None without one."""
+        if self._reference is None:
+            return None
+        return planned_logp(self._reference, part, self._scoring, context=context)
+
+    def add(self, decoding_R: Tensor, logp_R: Tensor, old_R: Tensor, reference_R: Tensor | None) -> None:
+        """Add the gradient of some steps, whose log-probabilities are given now, before and under the reference."""
         part = step_loss(
             logp_R[:, None],
             old_R[:, None].to(logp_R.dtype),
-            advantage_B=advantage_B[decoding_R],
+            advantage_B=self._advantage_B[decoding_R],
             is_step_BS=torch.ones_like(logp_R[:, None], dtype=torch.bool),
-            num_tok=rollout.num_tok,
-            clip_low=scoring.clip_low,
-            clip_high=scoring.clip_high,
+            num_tok=self._num_tok,
+            clip_low=self._scoring.clip_low,
+            clip_high=self._scoring.clip_high,
             ref_logp_BS=None if reference_R is None else reference_R[:, None].to(logp_R.dtype),
-            beta=scoring.beta if reference_R is not None else 0.0,
-            on_policy=on_policy,
+            beta=self._scoring.beta if reference_R is not None else 0.0,
+            on_policy=self._on_policy,
         )
         part.value.backward()
-        self.loss += float(part.value.detach())
-        self.kl += part.kl_sum
-        self.num_clipped += part.num_clipped
-        self.num_steps += len(logp_R)
-        self.max_log_ratio = max(self.max_log_ratio, part.max_log_ratio)
+        self._loss += float(part.value.detach())
+        self._kl += part.kl_sum
+        self._num_clipped += part.num_clipped
+        self._num_steps += len(logp_R)
+        self._max_log_ratio = max(self._max_log_ratio, part.max_log_ratio)
 
     def replayed(self) -> Replayed:
-        num = max(self.num_steps, 1)
-        return Replayed(self.loss, self.kl / num, self.num_clipped / num, self.max_log_ratio, self.num_steps)
+        num = max(self._num_steps, 1)
+        return Replayed(self._loss, self._kl / num, self._num_clipped / num, self._max_log_ratio, self._num_steps)

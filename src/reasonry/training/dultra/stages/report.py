@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
-from reasonry.core.report import (
-    Block,
-    Chart,
-    Code,
-    Column,
-    Fact,
-    Note,
-    Prose,
-    Reference,
-    Report,
-    Section,
-    Series,
-    Table,
-    curve_chart,
-)
-from reasonry.training.dultra.report.training import progress_rows, training_report
+from reasonry.core.report import Block, Chart, Code, Column, Fact, Note, Prose, Reference, Report, Section, Table
+from reasonry.core.report.training import Rows, step_chart
+from reasonry.training.dultra.report.training import SOURCE, progress_rows, training_report
 from reasonry.training.dultra.stages.imitate import Imitated
 from reasonry.training.dultra.stages.planner import Trained
 from reasonry.training.dultra.stages.pretrain import Pretrained
 from reasonry.training.dultra.stages.rollouts import Evaluated
 from reasonry.training.dultra.stages.whole import Whole
 
-_SOURCE = "dUltra, arXiv 2512.21446; what the paper does not publish is reconstructed"
+if TYPE_CHECKING:
+    from reasonry.training.dultra.frontier.run import Compared
+
+_MOST_ENTROPY_NATS = 0.7  # of a coin, ln 2
 _BOUND = """\
 **The bound** is the mean over all orders of -log p of filling an answer one token at a time, nats per token, on \
 answers that were not trained on (LLaDA, arXiv 2502.09992). It cannot be below the **entropy** of the task's answers; \
@@ -56,16 +46,17 @@ def pretrain_report(done: Pretrained, *, command: str = "") -> Report:
         f"{len(done.rows)} steps of {done.config.batch_size} answers",
         facts,
         [Section("Learning", pretrain_blocks(done)), _computed(_BOUND), *_again(command)],
-        _SOURCE,
+        SOURCE,
     )
 
 
 def pretrain_blocks(done: Pretrained) -> list[Block]:
     """Curves of a denoiser's training."""
     floor = done.bound.floor_nats
-    references = () if floor is None else (Reference(floor, "entropy of the task"),)
+    references = () if floor is None else (Reference(floor, "entropy of the task", is_left=True),)
     shown = {"ce_nats": "cross entropy of masked tokens", "nelbo_nats": "bound, on fresh answers"}
-    return [_chart(done.rows, shown, "Loss", "Nats per token.", "nats per token", references=references)]
+    title, about = "Loss", "Cross entropy of masked tokens, and the bound on fresh answers, nats per token."
+    return [_chart(done.rows, shown, title, about, span="full", y_title="nats per token", references=references)]
 
 
 def imitate_report(done: Imitated, *, command: str = "") -> Report:
@@ -82,24 +73,35 @@ def imitate_report(done: Imitated, *, command: str = "") -> Report:
         Fact("Mean q", float(last["mean_q"]), f"the target reveals {last['target_share']:.1%}", "percent", 1),
     ]
     what = f"the rule {done.config.rule}" if done.config.target == "rule" else "the margin of the true token"
-    notes = [Section("Notes", [Note(done.ended)])] if done.ended else []
-    sections = [Section("Learning", imitate_blocks(done)), *notes, _computed(_IMITATION), *_again(command)]
-    return Report(f"A planner that imitates {what}", f"{len(done.rows)} steps", facts, sections, _SOURCE)
+    notes = [Note(done.ended, title="Ended before the last step")] if done.ended else []
+    sections = [Section("Learning", [*notes, *imitate_blocks(done)]), _computed(_IMITATION), *_again(command)]
+    return Report(f"A planner that imitates {what}", f"{len(done.rows)} steps", facts, sections, SOURCE)
 
 
 def imitate_blocks(done: Imitated) -> list[Block]:
     """Curves of an imitation."""
-    least = Reference(done.config.min_entropy_nats, "least")
+    least = Reference(done.config.min_entropy_nats, "bound", is_left=True)
     return [
-        _chart(done.rows, {"bce_nats": "loss"}, "Loss", "Nats per eligible position.", "nats"),
-        _chart(done.rows, {"entropy_nats": "entropy"}, "Entropy of coins", "Nats.", "nats", references=(least,)),
+        _chart(done.rows, {"bce_nats": "loss"}, "Loss", "Nats per eligible position.", y_title="nats per position"),
+        _chart(
+            done.rows,
+            {"entropy_nats": "entropy"},
+            "Entropy of coins",
+            "Mean over states that stay the same, nats.",
+            y_title="nats per position",
+            y_domain=(0, _MOST_ENTROPY_NATS),
+            is_noisy=False,
+            references=(least,),
+        ),
         _chart(
             done.rows,
             {"agreement": "agreement", "mean_q": "mean q", "target_share": "revealed by the target"},
             "What it reveals",
             "Shares of eligible positions.",
-            "share",
+            span="full",
+            y_title="share of positions",
             y_format=".0%",
+            y_domain=(0, 1),
         ),
     ]
 
@@ -131,19 +133,20 @@ def whole_report(done: Whole, *, command: str = "") -> Report:
         done: What `whole.train_whole` returned.
         command: The command that continues or repeats it.
     """
-    sections = [evaluation_section(done.trained)]
-    if done.compared is not None:
-        sections.append(frontier_section(done.compared))
-    sections.append(Section("The denoiser", [*pretrain_blocks(done.pretrained), Prose(_BOUND)]))
+    trained, compared = done.trained, done.compared
+    stages = [
+        evaluation_section(trained),
+        Section("The denoiser", [*pretrain_blocks(done.pretrained), Prose(_BOUND)]),
+    ]
     if done.imitated is not None:
-        sections.append(Section("Imitation", [*imitate_blocks(done.imitated), Prose(_IMITATION)]))
-    trained = done.trained
+        stages.append(Section("Imitation", [*imitate_blocks(done.imitated), Prose(_IMITATION)]))
     return training_report(
         trained.rows,
         title=f"dUltra on {done.config.task}",
         subtitle=f"{len(done.pretrained.rows)} steps of pretraining, {len(trained.rows)} updates of the planner",
-        facts=best_facts(trained),
-        sections=sections,
+        facts=[*best_facts(trained), *(rule_facts(compared) if compared else [])],
+        first=[frontier_section(compared)] if compared else [],
+        sections=stages,
         notes=[*trained.notes, *([trained.ended] if trained.ended else [])],
         command=command,
     )
@@ -157,9 +160,17 @@ def best_facts(done: Trained) -> list[Fact]:
     name, found = next(iter(done.final.items()))
     before = done.start
     return [
-        Fact("Accuracy, best", found.accuracy, f"{name}; before: {before['eval/accuracy']:.1%}", "percent", 1),
-        Fact("Passes, best", found.nfe, f"{name}; before: {before['eval/nfe']:.2f}", "decimal", 2),
+        Fact("Forward passes", found.nfe, f"{name}; before: {before['eval/nfe']:.2f}", "decimal", 2),
+        Fact("Accuracy", found.accuracy, f"{name}; before: {before['eval/accuracy']:.1%}", "percent", 1),
     ]
+
+
+def rule_facts(compared: Compared) -> list[Fact]:
+    """Passes of the best rule of a comparison, where one is accurate enough."""
+    from reasonry.training.dultra.frontier.report import rule_fact
+
+    fact = rule_fact(compared.result)
+    return [] if fact is None else [fact]
 
 
 def final_table(final: Mapping[str, Evaluated]) -> tuple[list[str], list[list[str]]]:
@@ -200,45 +211,40 @@ def evaluation_section(done: Trained) -> Section:
         f"The planner of update {best['update']:.0f}, the best of all evaluations by reward, decodes "
         f"{next(iter(done.final.values())).num} answers with fresh random numbers."
     )
+    about = f"Of {done.config.num_eval} decodings as in use, now and then."
+    accuracy: dict[str, Any] = {"y_title": "accuracy", "y_format": ".0%", "y_domain": (0, 1)}
+    passes: dict[str, Any] = {"y_title": "forward passes"}
     return Section(
         "As in use",
         [
-            _chart(rows, {"eval/accuracy": "accuracy"}, "Accuracy", "Of evaluations.", "accuracy", y_format=".0%"),
-            _chart(rows, {"eval/nfe": "forward passes"}, "Passes", "Of evaluations.", "forward passes"),
             Table(columns, body, "The best planner", caption),
+            *(
+                _chart(rows, {name: title.lower()}, title, about, x_title="update", is_noisy=False, **looks)
+                for name, title, looks in (("eval/accuracy", "Accuracy", accuracy), ("eval/nfe", "Passes", passes))
+            ),
         ],
     )
 
 
-def frontier_section(compared: Any) -> Section:
-    """The frontier of a comparison, as its own report shows it."""
-    from reasonry.training.dultra.frontier.report import frontier_report
+def frontier_section(compared: Compared) -> Section:
+    """Accuracy against passes of a comparison, and its fastest policies."""
+    from reasonry.training.dultra.frontier.report import fastest_block, passes_block
 
-    whole = frontier_report(compared)
-    first = whole.sections[0]
-    return Section(f"Against rules: {first.title}", list(first.blocks))
+    return Section("Against rules", [passes_block(compared.result), fastest_block(compared.result)])
 
 
 def _chart(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Rows,
     names: Mapping[str, str],
     title: str,
     about: str,
-    y_title: str,
     *,
-    y_format: str = "",
-    references: Sequence[Reference] = (),
+    span: Literal["full", "half"] = "half",
+    **looks: Any,
 ) -> Block:
-    series: list[Series] = []
-    for name, label in names.items():
-        points = [(row["step"], float(row[name])) for row in rows if row.get(name) is not None]
-        if points:
-            series.append(Series(label, [p[0] for p in points], [p[1] for p in points]))
-    if not series:
-        return Note(f"{title}: nothing was measured")
-    chart = curve_chart(series, x_title="step", y_title=y_title, y_format=y_format, references=references)
-    span: Literal["half"] = "half"
-    return Chart(chart, title, about, span=span)
+    """What `step_chart` draws, with its arguments; a word where nothing was measured."""
+    chart = step_chart(rows, names, **looks)
+    return Note(f"{title}: nothing was measured") if chart is None else Chart(chart, title, about, span=span)
 
 
 def _computed(text: str) -> Section:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reasonry.core import atomic
 from reasonry.core.config import from_dict
-from reasonry.core.learning import OpenRun, say_nothing
+from reasonry.core.learning import OpenRun, open_nothing, say_nothing
 from reasonry.core.run import Run, default_folder
 from reasonry.core.work import Say
 from reasonry.tasks.token_tasks.find import make_task
@@ -60,7 +60,7 @@ def train_whole(
     config: WholeConfig,
     *,
     say: Say = say_nothing,
-    open_run: OpenRun = lambda run, determinism: None,
+    open_run: OpenRun = open_nothing,
     compare: Callable[[WholeConfig, Path, Trained, Say], Compared] | None = None,
 ) -> Whole:
     """Train all stages, or go on with them.

@@ -1,0 +1,1 @@
+"""Measurements behind the claims about continuous chains of thought."""
