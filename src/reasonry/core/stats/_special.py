@@ -25,6 +25,11 @@ def ndtri(p: float) -> float:
     return float(_special.ndtri(p))
 
 
+def t_quantile(p: float, df: int) -> float:
+    """Quantile of Student's t with ``df`` degrees of freedom at p."""
+    return float(_special.stdtrit(df, p))
+
+
 def betaincinv(a: float, b: float, p: float) -> float:
     """Quantile of Beta(a, b) at p."""
     return float(_special.betaincinv(a, b, p))

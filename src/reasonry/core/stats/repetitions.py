@@ -1,5 +1,6 @@
 """A mean over few repetitions, such as trainings, with its t interval: mean +- t_{(1 + level)/2, n - 1} s / sqrt(n)."""
 
+# pyright: strict
 from __future__ import annotations
 
 import math
@@ -7,7 +8,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+
+from reasonry.core.stats._special import t_quantile
 
 
 class Spread(NamedTuple):
@@ -39,5 +41,5 @@ def spread(values: Iterable[float], *, level: float = 0.95) -> Spread:
     mean = float(found.mean())
     if len(found) == 1:
         return Spread(mean, mean, mean, 1)
-    half = float(stats.t.ppf((1 + level) / 2, len(found) - 1) * found.std(ddof=1) / math.sqrt(len(found)))
+    half = t_quantile((1 + level) / 2, len(found) - 1) * float(found.std(ddof=1)) / math.sqrt(len(found))
     return Spread(mean, mean - half, mean + half, len(found))
