@@ -106,7 +106,7 @@ def ledger_planner(*, task: str, accuracy: float, num_seeds: int, seed: int, **s
         seed: Of the first.
         **settings: Of the planner's training other than the defaults.
     """
-    found = list[Evaluated]()
+    found: list[Evaluated] = []
     with tempfile.TemporaryDirectory() as folder:
         for s in range(seed, seed + num_seeds):
             values = {"head": {"features": ("confidence", "entropy", "margin")}, **settings}
