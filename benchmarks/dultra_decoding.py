@@ -5,8 +5,8 @@ take turns; ratios are medians of those of the rounds, other figures medians of 
 
 * batch    a batch of prompts decoded together against one after another: tokens per second of both as a ratio. Tokens
            and forward passes must be the same for every row: the comparison is one of speed alone;
-* head     a planner's head against one layer of the denoiser, at equal width, with all positions eligible (the first
-           pass of an answer) and with half of them; and its share of a pass of eight layers;
+* head     a planner's head against one layer of the denoiser, at equal width: in the first pass of an answer, and with
+           half of the positions eligible and rows at different times; and the first's share of a pass of eight layers;
 * update   gradients of the decodings of an update: of the planner alone on hidden states that were kept, against those
            with the denoiser run again pass by pass, frozen (ratio_replayed) or learning along (ratio), at several
            depths. With the time of decoding besides, the whole update;
@@ -168,18 +168,18 @@ def head_against_layer(width: int, *, num_rows: int, answer_len: int, num_rounds
     shallow, deep = (TinyDenoiser(TinyDenoiserConfig(**shape, num_layers=n)).eval() for n in (1, 3))
     head = PlannerHead(PlannerConfig(width=width, num_heads=num_heads, max_len=answer_len)).eval()
     hidden_BLD = deep.denoise(tokens_BN, attend_BN, with_hidden=True).hidden_BND
-    known_B = torch.linspace(0, 1, num_rows)
     half_BL = attend_BN & (torch.arange(answer_len) % 2 == 0)
+    start_B, known_B = torch.zeros(num_rows), torch.linspace(0, 1, num_rows)
 
-    def plan(eligible_BL: torch.Tensor) -> torch.Tensor:
-        return head(hidden_BLD, eligible_BL=eligible_BL, known_share_B=known_B)
+    def plan(eligible_BL: torch.Tensor, known_share_B: torch.Tensor) -> torch.Tensor:
+        return head(hidden_BLD, eligible_BL=eligible_BL, known_share_B=known_share_B)
 
     turns = take_turns(
         [
             lambda: shallow.denoise(tokens_BN, attend_BN),
             lambda: deep.denoise(tokens_BN, attend_BN),
-            lambda: plan(attend_BN),
-            lambda: plan(half_BL),
+            lambda: plan(attend_BN, start_B),
+            lambda: plan(half_BL, known_B),
         ],
         num_rounds=num_rounds,
     )

@@ -4,7 +4,7 @@
 
 Those of test-time scaling are charts of reports that a user can make; only the error rates of stopping rules are drawn
 for the page, and so are those of the watermark (`docs/figures_watermark.py`) and of GSM-Agent
-(`docs/figures_gsm_agent.py`).
+(`docs/figures_gsm_agent.py`). That of dUltra (`docs/figures_dultra.py`) shows a run of some minutes that is kept.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+import figures_dultra
 import figures_gsm_agent
 import figures_watermark
 
@@ -94,7 +95,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     figures_gsm_agent.write(FOLDER)
     with tempfile.TemporaryDirectory() as scratch:
-        for name, chart in chain(figures(Path(scratch)), figures_watermark.figures()):
+        for name, chart in chain(figures(Path(scratch)), figures_watermark.figures(), figures_dultra.figures()):
             write(name, chart)
 
 

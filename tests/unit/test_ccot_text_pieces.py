@@ -6,20 +6,27 @@ import copy
 from typing import Any
 
 import pytest
-from tests.tokenizers_of_many_kinds import KINDS, tokenizer_of
+from tests.tokenizers_of_many_kinds import BYTES, KINDS, tokenizer_of
 
 from reasonry.errors import ConfigError, DataError
 from reasonry.tasks.reasoning_text import ReasoningText
 from reasonry.training.continuous_cot.text_pieces import Grader, PieceMaker
 
 SUM = ReasoningText("Tom has 3 apples. He buys 9 more. How many?", ("3 + 9 = 12",), "12")
-WORDS = ReasoningText("Is it a module or a class?", ("It is an object.", "It is a class."), "it is a class")
+WORDS = ReasoningText("Is it a module or a class, tell me.", ("It is an object.", "It is a class."), "it is a class")
 
 
 def with_end(kind: str) -> Any:
+    """A tokenizer with an end token, which gives its texts back as far as its kind can."""
+    from tokenizers import decoders
+
     tokenizer = copy.deepcopy(tokenizer_of(kind))  # which other tests share
-    if tokenizer.eos_token is None:
-        tokenizer.add_special_tokens({"eos_token": "<end>"})
+    if kind in BYTES:
+        decoder = decoders.ByteLevel()
+    else:
+        decoder = decoders.WordPiece() if kind == "word pieces" else decoders.Metaspace()
+    tokenizer.backend_tokenizer.decoder = decoder
+    tokenizer.add_special_tokens({"eos_token": "<end>"})
     return tokenizer
 
 
@@ -56,9 +63,9 @@ def test_pieces_hold_each_text_and_nothing_is_lost_between_them(kind: str) -> No
 def test_a_tokenizer_that_merges_over_the_end_of_a_piece_is_why_pieces_are_tokenised_one_by_one() -> None:
     tokenizer = with_end("across spaces")
     maker = PieceMaker(tokenizer)
-    example = ReasoningText("What is it?", ("This is the", "same as the"), "same")
+    example = ReasoningText("What is it?", ("it has objects", "and names"), "same")
     (pieces,) = maker.make([example])
-    whole = tokenizer("What is it?\nThis is the\nsame as the\n### same", add_special_tokens=False)["input_ids"]
+    whole = tokenizer("What is it?\nit has objects\nand names\n### same", add_special_tokens=False)["input_ids"]
     joined = [*pieces.question, *pieces.steps[0], *pieces.steps[1], *pieces.answer[:-1]]
     assert whole != joined  # tokens of the whole text reach over newlines
     assert tokenizer.decode(whole) == tokenizer.decode(joined)
@@ -195,8 +202,8 @@ def test_questions_stand_in_the_user_turn_of_a_chat_template(tiny_model: Any) ->
 def test_what_a_tokenizer_puts_behind_a_text_does_not_part_a_question_from_its_reply() -> None:
     from tokenizers.processors import TemplateProcessing
 
-    tokenizer = copy.deepcopy(tokenizer_of("digits in threes"))
-    tokenizer.add_special_tokens({"eos_token": "<end>", "bos_token": "<begin>"})
+    tokenizer = with_end("digits in threes")
+    tokenizer.add_special_tokens({"bos_token": "<begin>"})
     first, last = tokenizer.convert_tokens_to_ids(["<begin>", "<end>"])
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single="<begin> $A <end>", special_tokens=[("<begin>", first), ("<end>", last)]

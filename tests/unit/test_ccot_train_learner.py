@@ -146,7 +146,7 @@ def test_a_loss_that_is_no_number_ends_the_run_before_the_weights_are_touched(tm
     with torch.no_grad():
         next(iter(learner.model.parameters()))[0, 0] = float("nan")
     before = weights(learner)
-    with pytest.raises(CheckFailed, match=r"continuous: the loss is nan .* at step 1.*Lower --optimizer.lr"):
+    with pytest.raises(CheckFailed, match=r"continuous: the loss is nan .* at step 1.*Give a lower --optimizer.lr"):
         learner.step(0)
     assert all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(before.values(), weights(learner).values()))
 

@@ -56,7 +56,7 @@ def test_a_few_values_are_shown_as_they_are_and_many_pale_behind_their_mean() ->
     assert few == {"loss": [(i + 1, i) for i in range(20)]}
     spec = step_chart(rows_of(21, a=1.0), {"a": "loss"}, y_title="nats")
     many = points_of(spec)
-    assert list(many) == ["loss", "mean of 10"], "what is faint lies beneath"
+    assert list(many) == ["mean of 10", "loss"]
     assert many["loss"][20] == (21, 20) and many["mean of 10"][20] == (21, 15.5)
     assert y_title(spec) == "nats"
     as_it_is = step_chart(rows_of(21, a=1.0), {"a": "loss"}, y_title="nats", is_noisy=False)
@@ -100,13 +100,14 @@ def test_what_was_not_measured_has_a_dash() -> None:
 def test_a_faint_line_is_grey_thin_and_beneath_and_the_others_keep_their_colours() -> None:
     lines = [Series("main", [1, 2], [1, 2]), Series("noise", [1, 2], [1, 3], faint=True), Series("b", [1, 2], [0, 0])]
     spec = curve_chart(lines, x_title="x", y_title="y")
-    line = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "line")["encoding"]
-    assert line["color"]["scale"]["range"] == [LIGHT.series[0], LIGHT.muted, LIGHT.series[2]]
-    width = dict(zip(line["size"]["scale"]["domain"], line["size"]["scale"]["range"], strict=True))
-    assert width["noise"] < width["main"] == width["b"]
-    assert spec["data"]["values"][0]["series"] == "noise"
+    beneath, above = (layer for layer in spec["layer"] if layer["mark"]["type"] == "line")
+    assert beneath["encoding"]["color"]["scale"]["range"] == [LIGHT.series[0], LIGHT.muted, LIGHT.series[2]]
+    assert beneath["mark"]["strokeWidth"] == 1 and "strokeWidth" not in above["mark"]
+    assert beneath["transform"] == [{"filter": {"field": "series", "oneOf": ["noise"]}}]
+    assert above["transform"] == [{"filter": {"not": {"field": "series", "oneOf": ["noise"]}}}]
     plain = curve_chart([lines[0], lines[2]], x_title="x", y_title="y")
-    assert "size" not in next(layer for layer in plain["layer"] if layer["mark"]["type"] == "line")["encoding"]
+    (only,) = (layer for layer in plain["layer"] if layer["mark"]["type"] == "line")
+    assert "transform" not in only
 
 
 def test_the_words_of_a_line_stand_at_the_end_that_is_asked_for() -> None:

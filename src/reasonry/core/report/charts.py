@@ -79,11 +79,14 @@ def curve_chart(
         "legend": legend,
         "scale": {"domain": names, "range": [[5, 4] if s.dashed else [1, 0] for s in series]},
     }
-    line: Spec = {**where, "strokeDash": dashes}
+    line: Spec = {"mark": {"type": "line", "interpolate": "monotone"}, "encoding": {**where, "strokeDash": dashes}}
     if any(is_faint):
-        line["strokeOpacity"] = _by_series(names, [0.6 if faint else 1 for faint in is_faint])
-        line["size"] = _by_series(names, [1 if faint else 2.25 for faint in is_faint])
-    layers.append({"mark": {"type": "line", "interpolate": "monotone"}, "encoding": line})
+        # A layer of its own: width as a channel would be drawn into the legend's marks.
+        faint = {"field": "series", "oneOf": [s.name for s in series if s.faint]}
+        mark = {**line["mark"], "strokeWidth": 1, "strokeOpacity": 0.6}
+        layers.append({"mark": mark, "transform": [{"filter": faint}], "encoding": where})
+        line["transform"] = [{"filter": {"not": faint}}]
+    layers.append(line)
     write_interval, interval = interval_line(y_format)
     near: Spec = {"type": "point", "on": "pointermove", "nearest": True, "clear": "pointerout"}
     pointed_at: Spec = {"param": "near", "empty": False}
@@ -108,8 +111,7 @@ def curve_chart(
             },
         }
     )
-    drawn = sorted(series, key=lambda s: not s.faint)  # the first lie under the others
-    rows = [_curve_row(s, i) for s in drawn for i in range(len(s.x))]
+    rows = [_curve_row(s, i) for s in series for i in range(len(s.x))]
     return {
         "data": {"values": rows},
         "transform": [write_interval],
@@ -264,15 +266,6 @@ def _heights(
     # 10k reads better than 10,000; but 1m is no way to write a thousandth.
     plain = "~s" if min(heights, default=1.0) >= 1 else "~g"
     return quantity("y", title, form or plain, type="log", base=10, **scale)
-
-
-def _by_series(names: Sequence[str], values: Sequence[float]) -> Spec:
-    return {
-        "field": "series",
-        "type": "nominal",
-        "legend": None,
-        "scale": {"domain": list(names), "range": list(values)},
-    }
 
 
 def _curve_row(s: Series, i: int) -> Spec:

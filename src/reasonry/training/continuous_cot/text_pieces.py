@@ -20,12 +20,12 @@ from reasonry.core.task import Problem
 from reasonry.core.verify import make_verifier
 from reasonry.core.verify.number import canonical_number
 from reasonry.errors import ConfigError, DataError
+from reasonry.training.continuous_cot.text_config import MARKER
 from reasonry.training.continuous_cot.text_rows import Ids, Pieces
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-MARKER = "###"
 _TRIAL = "7"
 _SHOWN_CHARS = 60
 
@@ -75,8 +75,7 @@ class PieceMaker:
         reserved: Tokens that no text may hold, by id: those around and in latent slots.
 
     Raises:
-        ConfigError: No tokenizer, no end token, no chat template where one is asked for, or a marker that the tokenizer
-            does not give back.
+        ConfigError: No tokenizer, end token, or chat template where one is asked for; or a marker that is lost.
     """
 
     def __init__(
@@ -182,9 +181,7 @@ class PieceMaker:
     # ------------------------------------------------------------ tokens
 
     def _encode(self, texts: Sequence[str]) -> list[Ids]:
-        if not texts:
-            return []
-        encoded = self._tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+        encoded = self._tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"] if texts else []
         return [tuple(ids) for ids in encoded]
 
     def _questions(self, texts: Sequence[str]) -> list[Ids]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import tyro
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from reasonry.core.config import Config, Extends, Neutral
 from reasonry.core.models.config import ModelConfig
@@ -57,14 +57,24 @@ class EvalConfig(Config):
     """Run directory; a name under runs/ made from the settings when not given."""
     model_options: ModelConfig = ModelConfig()
 
+    @field_validator("sweep")
+    @classmethod
+    def _is_sweep(cls, value: str) -> str:
+        if value:
+            read_sweep(value)
+        return value
+
+    @field_validator("thoughts")
+    @classmethod
+    def _names_each_once(cls, value: tuple[Thoughts, ...]) -> tuple[Thoughts, ...]:
+        if not value or len(set(value)) < len(value):
+            raise ValueError("name each of own, random and swapped at most once, and one at least")
+        return value
+
     @model_validator(mode="after")
     def _says_it_once(self) -> Self:
         if self.sweep and self.num_thoughts is not None:
             raise ValueError("num_thoughts and sweep; give one of them")
-        if not self.thoughts or len(set(self.thoughts)) < len(self.thoughts):
-            raise ValueError("thoughts: name each of own, random and swapped at most once, and one at least")
-        if self.sweep:
-            read_sweep(self.sweep)
         return self
 
     @property
@@ -86,6 +96,6 @@ def read_sweep(text: str) -> tuple[int, ...]:
         low, dash, high = part.strip().partition("-")
         high = high if dash else low
         if not (low.isdecimal() and high.isdecimal()) or int(low) > int(high) or int(high) >= 10_000:
-            raise ValueError(f"sweep {text!r} is no list of numbers; write it like 0,1,2,4 or 0-4")
+            raise ValueError("no list of numbers; write it like 0,1,2,4 or 0-4")
         found.update(range(int(low), int(high) + 1))
     return tuple(sorted(found))

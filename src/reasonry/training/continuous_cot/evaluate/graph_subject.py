@@ -26,7 +26,7 @@ from reasonry.training.continuous_cot.evaluate.config import EvalConfig, Thought
 from reasonry.training.continuous_cot.evaluate.locate import Located
 from reasonry.training.continuous_cot.evaluate.looks import Look, embedding_norm, look
 from reasonry.training.continuous_cot.evaluate.subject import Facts, make_row
-from reasonry.training.continuous_cot.evaluate.weights import weights_identity
+from reasonry.training.continuous_cot.evaluate.weights import load, weights_identity
 from reasonry.training.continuous_cot.graph_arrays import Ints
 from reasonry.training.continuous_cot.graph_rows import Asked, asking_tail, build
 from reasonry.training.continuous_cot.graph_source import GraphSource
@@ -50,7 +50,7 @@ class GraphSubject:
 
     Raises:
         ConfigError: Settings for texts; thoughts for a model without slots; more thoughts than fit.
-        ReasonryError: As `LatentCausalLM.from_pretrained`.
+        ReasonryError: As `load`.
     """
 
     def __init__(self, config: EvalConfig, located: Located, say: Say) -> None:
@@ -62,7 +62,7 @@ class GraphSubject:
             trained = trained.with_(seed=config.seed)
         self._method, self._seed, self._batch_size = method, trained.seed, config.batch_size
         self._kept: tuple[list[Judged], float] | None = None
-        self._latent = LatentCausalLM.from_pretrained(located.name, config.model_options)
+        self._latent = load(located, config.model_options)
         self._source = GraphSource(trained)
         form = self._source.form
         self._split: HeldOut = "validation" if config.split == "validation" else "test"

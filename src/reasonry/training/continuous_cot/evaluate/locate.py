@@ -1,10 +1,10 @@
 """What the user means by MODEL: a training run, one of its methods, a folder of a model, or any language model.
 
-    RUN/config.toml            settings of the training
-    RUN/METHOD/model/          a model with thoughts
+    RUN/METHOD/model/                      a model with thoughts
+    RUN/METHOD/model/trained_for.json      its method, and the settings of its training
 
-RUN, RUN/METHOD and RUN/METHOD/model will do. A folder that was taken out of its run, and a model from elsewhere, is
-evaluated too; then nobody knows what it was trained on, and how.
+RUN, RUN/METHOD and RUN/METHOD/model will do, and a copy of the last from anywhere. Of a model without that file nobody
+knows what it was trained on, and how; it is evaluated too.
 """
 
 from __future__ import annotations
@@ -12,19 +12,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from reasonry.core.config import from_dict, read_toml_file
+from reasonry.core.config import from_dict
 from reasonry.core.run import read_json
 from reasonry.errors import ConfigError, DataError, nearest
 from reasonry.training.continuous_cot.config import VERB as TRAIN
 from reasonry.training.continuous_cot.config import GraphTrainConfig
 from reasonry.training.continuous_cot.methods import METHODS, REFERENCE, Method, find_method
 from reasonry.training.continuous_cot.text_config import TextTrainConfig
+from reasonry.training.continuous_cot.train.saved import TRAINED_FOR, read_trained_for
 
-SETTINGS, MODEL = "continuous_cot.json", "model"
-_CONFIGS: dict[str, type[TextTrainConfig] | type[GraphTrainConfig]] = {
-    f"{TRAIN} text": TextTrainConfig,
-    f"{TRAIN} graphs": GraphTrainConfig,
-}
+MODEL = "model"
 
 Trained = TextTrainConfig | GraphTrainConfig
 
@@ -45,10 +42,12 @@ class Located(NamedTuple):
     @property
     def label(self) -> str:
         """What it is called in a report."""
-        if self.trained is None:
-            return Path(self.name).name or self.name
-        run = Path(self.name).resolve().parents[1].name
-        return f"{run}/{self.method.name}" if self.method else run
+        path = Path(self.name).expanduser()
+        if not path.is_dir():
+            return self.name
+        path = path.resolve()
+        parts = path.parts[-3:-1] if self.trained is not None and path.name == MODEL else (path.name,)
+        return "/".join(parts)
 
 
 def locate(name: str, *, method: str = "") -> Located:
@@ -67,44 +66,39 @@ def locate(name: str, *, method: str = "") -> Located:
     if not name or not path.is_dir():
         return Located(name, asked, None)
     if (path / "run.json").is_file():
-        return _of_run(path, asked)
-    folder = path / MODEL if (path / MODEL / SETTINGS).is_file() else path
-    run = folder.resolve().parents[1]
-    trained = _trained(run) if (run / "run.json").is_file() and folder.resolve().name == MODEL else None
-    if trained is None:
-        return Located(str(folder), asked, None)
-    found = METHODS.get(folder.resolve().parent.name)
-    if asked is not None and found is not None and asked != found:
+        return _known(_of_run(path, asked), asked)
+    folder = path / MODEL if (path / MODEL / TRAINED_FOR).is_file() else path
+    return _known(folder, asked) if (folder / TRAINED_FOR).is_file() else Located(str(folder), asked, None)
+
+
+def _known(folder: Path, asked: Method | None) -> Located:
+    found = read_trained_for(folder)
+    if asked is not None and found.method != asked:
         raise ConfigError(
-            f"this is the model of {found.name}, not of {asked.name}",
+            f"this is the model of {found.method.name}, not of {asked.name}",
             place="method",
             remedy="Give the run directory, or leave --method out.",
         )
-    return Located(str(folder), found or asked, trained)
+    if found.kind == "graphs":
+        return Located(str(folder), found.method, found.graph_config())
+    if found.kind != "text":
+        raise DataError(f"it was trained on {found.kind}, which is not known here", place=found.place)
+    return Located(str(folder), found.method, from_dict(TextTrainConfig, found.settings, place=found.place))
 
 
-def _of_run(run: Path, asked: Method | None) -> Located:
-    trained = _trained(run)
-    if trained is None:
+def _of_run(run: Path, asked: Method | None) -> Path:
+    verb = str(read_json(run / "run.json").get("verb"))
+    if not verb.startswith(f"{TRAIN} "):
         raise DataError(
-            f"a run of 'reasonry {read_json(run / 'run.json').get('verb')}', which trains no thoughts",
+            f"a run of 'reasonry {verb}', which trains no thoughts",
             place=str(run),
             remedy=f"Give a run of 'reasonry {TRAIN} text' or 'graphs', or the folder of a model.",
         )
-    finished = [name for name in METHODS if (run / name / MODEL / SETTINGS).is_file()]
+    finished = [name for name in METHODS if (run / name / MODEL / TRAINED_FOR).is_file()]
     if not finished:
         raise DataError("no finished model", place=str(run), remedy="Let the training finish: run its command again.")
     if asked is not None and asked.name not in finished:
         hint = nearest(asked.name, finished) or f"There are: {', '.join(finished)}."
         raise ConfigError(f"no model of method {asked.name!r} in {run}", place="method", remedy=hint)
     chosen = asked.name if asked is not None else REFERENCE if REFERENCE in finished else finished[0]
-    return Located(str(run / chosen / MODEL), METHODS[chosen], trained)
-
-
-def _trained(run: Path) -> Trained | None:
-    """Settings of a training run; None for any other."""
-    kind = _CONFIGS.get(str(read_json(run / "run.json").get("verb")))
-    if kind is None:
-        return None
-    path = run / "config.toml"
-    return from_dict(kind, read_toml_file(path).table, place=str(path))
+    return run / chosen / MODEL

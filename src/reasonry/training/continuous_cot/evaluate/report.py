@@ -82,9 +82,10 @@ def _facts(done: Done) -> list[Fact]:
     if reference.norms:
         note = f"token embeddings: {done.facts.embedding_norm:.3g}"
         facts.append(Fact("Longest thought", max(reference.norms), note, "decimal", 1))
-    ablated = [arm for arm in done.result.arms if arm.thoughts != "own" and arm.change is not None]
-    for arm in ablated[:2]:
-        facts.append(Fact(f"With {arm.thoughts} thoughts", _estimate(arm.accuracy), _against(arm), "percent", 1))
+    for arm in done.result.arms:
+        if arm.thoughts != "own" and arm.slots == reference.slots:
+            title = f"With {arm.thoughts} thoughts"
+            facts.append(Fact(title, _estimate(arm.accuracy), _against(arm), "percent", 1))
     return facts
 
 
@@ -135,24 +136,30 @@ def _trained_with(done: Done) -> list[Reference]:
 
 def _table(done: Done) -> Table:
     has_candidates = done.facts.has_candidates
-    columns = [Column("thoughts"), Column("number", "decimal", 1), Column("accuracy", "percent", 1)]
+    columns = [Column("thoughts"), _number_column(done), Column("accuracy", "percent", 1)]
     if has_candidates:
         columns += [Column("of candidates", "percent", 1), Column("ties", "integer")]
+    else:
+        columns += [Column("cut off", "integer"), Column("no answer", "integer")]
     columns += [
         Column("tokens", "decimal", 1),
         Column("tokens/s", "decimal", 1),
         Column("ms an answer", "decimal", 1),
-        Column("cut off", "integer"),
-        Column("no answer", "integer"),
         Column("against reference"),
     ]
     rows: list[list[Cell]] = []
     for arm in done.result.arms:
-        more: list[Cell] = [_estimate(arm.candidates), arm.num_ties] if arm.candidates is not None else []
-        price: list[Cell] = [arm.mean_tokens, arm.tokens_per_second, 1e3 * arm.seconds, arm.num_cut_off]
-        row: list[Cell] = [arm.thoughts, arm.mean_slots, _estimate(arm.accuracy), *more, *price, arm.num_unanswered]
-        rows.append([*row, _against(arm)])
+        more: list[Cell] = [arm.num_cut_off, arm.num_unanswered]
+        if arm.candidates is not None:
+            more = [_estimate(arm.candidates), arm.num_ties]
+        price: list[Cell] = [arm.mean_tokens, arm.tokens_per_second, 1e3 * arm.seconds]
+        rows.append([arm.thoughts, arm.mean_slots, _estimate(arm.accuracy), *more, *price, _against(arm)])
     return Table(columns, rows, "", "The same figures are in results.json, every answer in answers.jsonl.")
+
+
+def _number_column(done: Done) -> Column:
+    is_whole = all(arm.slots is not None for arm in done.result.arms)
+    return Column("number", "integer") if is_whole else Column("number", "decimal", 1)
 
 
 def _against(arm: Arm) -> str:
@@ -169,7 +176,7 @@ def _groups(done: Done) -> list[Section]:
     names = list(dict.fromkeys(name for arm in done.result.arms for name in arm.groups))
     if len(names) < 2:
         return []
-    columns = [Column("thoughts"), Column("number", "decimal", 1), *(Column(name, "percent", 1) for name in names)]
+    columns = [Column("thoughts"), _number_column(done), *(Column(name, "percent", 1) for name in names)]
     rows: list[list[Cell]] = [
         [arm.thoughts, arm.mean_slots, *(_estimate(arm.groups[name]) if name in arm.groups else None for name in names)]
         for arm in done.result.arms
@@ -199,7 +206,7 @@ def _thoughts(done: Done) -> list[Section]:
             span="half",
         )
     ]
-    turning = [arm for arm in arms if arm.cosines]
+    turning = [arm for arm in arms if len(arm.cosines) > 1]
     if turning:
         cosines = curve_chart(
             [Series(_number(arm), list(range(2, len(arm.cosines) + 2)), arm.cosines) for arm in turning],

@@ -66,7 +66,7 @@ def evaluate(
         RunMismatchError: The run directory is that of another config, model, or questions.
         Interrupted: The user asked to stop; what was finished is kept.
     """
-    folder = config.run or default_folder(VERB, config, Path(config.model).name, config.method)
+    folder = config.run or default_folder(VERB, config, _label(config.model), config.method)
     subject = None
     if not (folder / MADE_WITH).exists():  # what does not go together leaves no run behind
         subject = make_subject(config, say)
@@ -90,6 +90,12 @@ def evaluate(
         done = Done(folder, config, facts, result, rows)
         atomic.write_json(run.path("results.json"), results_json(done))
     return done
+
+
+def _label(model: str) -> str:
+    """The method's folder of a model that stands in it, else the model's own name."""
+    path = Path(model)
+    return path.parent.name if path.name == "model" else path.name
 
 
 def make_subject(config: EvalConfig, say: Say) -> Subject:
@@ -145,7 +151,13 @@ def _answer(config: EvalConfig, subject: Subject, facts: Facts, run: Run, store:
     todo = _todo(config, facts, store)
     total = min(config.num, facts.num) * len(arms_of(config, facts))
     done = total - sum(batch.part.stop - batch.part.start for batch in todo)
-    with working_.working(run, "answering", total=total, done=done, unit="questions", say=say) as work:
+    from reasonry.core.learning import threads_for
+
+    label, unit = "answering", "questions"
+    with (
+        threads_for(subject.latent),
+        working_.working(run, label, total=total, done=done, unit=unit, say=say) as work,
+    ):
         for (thoughts, slots), part in todo:
             for row in subject.answers(part, slots=slots, thoughts=thoughts):
                 if tuple(row[name] for name in KEY) not in store.rows:

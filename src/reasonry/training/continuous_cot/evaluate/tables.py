@@ -11,22 +11,25 @@ from reasonry.training.continuous_cot.evaluate.run import Done
 if TYPE_CHECKING:
     from reasonry.training.continuous_cot.evaluate.prompt import Prompted, Reply
 
+_MOST_FIGURES = 8
+
 Cells = tuple[list[str], list[list[str]]]
 
 
 def arms_table(done: Done) -> Cells:
     """Every arm: accuracy, price, and what it has that the reference does not."""
     has_candidates = done.facts.has_candidates
-    columns = ["thoughts", "number", "accuracy", "tokens", "tokens/s", "cut off", "no answer", "against reference"]
-    if has_candidates:
-        columns[3:3] = ["of candidates", "ties"]
-    return columns, [_row(arm, has_candidates) for arm in done.result.arms]
+    more = ["of candidates", "ties"] if has_candidates else ["cut off", "no answer"]
+    columns = ["thoughts", "number", "accuracy", *more, "tokens", "tokens/s", "against reference"]
+    return columns, [_row(arm) for arm in done.result.arms]
 
 
-def _row(arm: Arm, has_candidates: bool) -> list[str]:
+def _row(arm: Arm) -> list[str]:
     number = f"{arm.mean_slots:.1f}" if arm.slots is None else str(arm.slots)
-    more = [share_text(arm.candidates), str(arm.num_ties)] if has_candidates and arm.candidates is not None else []
-    price = [f"{arm.mean_tokens:.1f}", f"{arm.tokens_per_second:.1f}", str(arm.num_cut_off), str(arm.num_unanswered)]
+    more = [str(arm.num_cut_off), str(arm.num_unanswered)]
+    if arm.candidates is not None:
+        more = [share_text(arm.candidates), str(arm.num_ties)]
+    price = [f"{arm.mean_tokens:.1f}", f"{arm.tokens_per_second:.1f}"]
     change = arm.change
     against = "reference" if change is None else f"{change.accuracy:+.1%}, p {change.p_value:.2g}"
     return [arm.thoughts, number, share_text(arm.accuracy), *more, *price, against]
@@ -42,11 +45,15 @@ def summary_lines(done: Done) -> list[str]:
     lines = [f"note   {note}" for note in done.facts.notes]
     reference = done.result.reference
     if reference.norms:
-        norms = ", ".join(f"{norm:.3g}" for norm in reference.norms)
+        norms = _listed([f"{norm:.3g}" for norm in reference.norms])
         lines.append(f"norms  of thoughts {norms}; token embeddings have {done.facts.embedding_norm:.3g}")
     if reference.cosines:
-        lines.append(f"cosine of each thought with the next {', '.join(f'{c:.2f}' for c in reference.cosines)}")
+        lines.append(f"cosine of each thought with the next {_listed([f'{c:.2f}' for c in reference.cosines])}")
     return lines
+
+
+def _listed(figures: list[str]) -> str:
+    return ", ".join(figures[:_MOST_FIGURES] + (["..."] if len(figures) > _MOST_FIGURES else []))
 
 
 def reply_lines(prompted: Prompted) -> list[str]:

@@ -6,7 +6,6 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from reasonry.core.models.quiet import quiet_transformers
 from reasonry.core.rows import Row
 from reasonry.core.work import Say
 from reasonry.errors import ConfigError, DataError
@@ -17,7 +16,7 @@ from reasonry.training.continuous_cot.evaluate.config import DEFAULT_DATA, EvalC
 from reasonry.training.continuous_cot.evaluate.locate import Located
 from reasonry.training.continuous_cot.evaluate.looks import embedding_norm, look
 from reasonry.training.continuous_cot.evaluate.subject import Facts, make_row
-from reasonry.training.continuous_cot.evaluate.weights import weights_identity
+from reasonry.training.continuous_cot.evaluate.weights import load, weights_identity
 from reasonry.training.continuous_cot.latent.model import LatentCausalLM
 from reasonry.training.continuous_cot.methods import REFERENCE, Method, find_method
 from reasonry.training.continuous_cot.text_config import TextTrainConfig, WordsConfig
@@ -44,7 +43,7 @@ class Words:
         max_new_tokens: Most tokens of a reply.
 
     Raises:
-        ReasonryError: As `LatentCausalLM.from_pretrained` and `PieceMaker`.
+        ReasonryError: As `load` and `PieceMaker`.
         ConfigError: Thoughts for a method without slots.
     """
 
@@ -52,8 +51,7 @@ class Words:
         trained = located.trained
         assert trained is None or isinstance(trained, TextTrainConfig)
         words = trained.words if trained is not None else WordsConfig()
-        with quiet_transformers():
-            self.latent = LatentCausalLM.from_pretrained(located.name, config.model_options)
+        self.latent = load(located, config.model_options)
         chat_template = words.chat_template if config.chat_template is None else config.chat_template
         self.marker = config.marker or words.marker
         self.maker: PieceMaker = make_maker(self.latent, marker=self.marker, chat_template=chat_template)
@@ -232,7 +230,7 @@ class TextSubject:
         is_own = trained is not None and self._data == trained.data
         split = config.split
         if split == "auto":
-            split = "test" if is_named or is_own or Path(self._data).is_dir() else "all"
+            split = "all" if Path(self._data).is_file() and not is_named and not is_own else "test"
         if split != "all":
             return read_texts(self._data, split, config.num, seed=self._seed), split
         if is_named or not Path(self._data).is_file():

@@ -122,7 +122,7 @@ class MethodLearner:
             raise CheckFailed(
                 f"the loss is {loss} and its gradient's norm {norm} at step {at + 1}",
                 place=self.method.name,
-                remedy="Lower --optimizer.lr; the last checkpoint is kept.",
+                remedy="Give a lower --optimizer.lr and another --run; the last checkpoint of this one is kept.",
             )
         self.optimizer.step()
         row: LogRow = {"stage": stage, "loss": loss, "grad_norm": norm, "lr": lr}

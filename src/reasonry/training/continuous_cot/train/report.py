@@ -22,6 +22,7 @@ from reasonry.core.report import (
     Section,
     Series,
     Table,
+    bar_chart,
     curve_chart,
     interval_chart,
 )
@@ -164,24 +165,12 @@ def _pairs(pairs: Sequence[Pair]) -> Table:
 
 
 def _slots(finished: Sequence[MethodResult]) -> list[Section]:
-    series = [
-        Series(
-            m.name,
-            list(m.by_slots),
-            [s.value for s in m.by_slots.values()],
-            [s.low for s in m.by_slots.values()],
-            [s.high for s in m.by_slots.values()],
-        )
-        for m in finished
-        if m.by_slots
-    ]
-    if not series:
+    bars = [Measure(str(slots), s.value, s.low, s.high, m.name) for m in finished for slots, s in m.by_slots.items()]
+    if not bars:
         return []
     num = next(iter(next(m for m in finished if m.by_slots).by_slots.values())).of
-    chart = curve_chart(series, x_title="slots", y_title="right answers", y_format=".0%")
-    about = (
-        f"Share of right answers on {num} test questions when the answer is asked for after fewer slots than trained."
-    )
+    chart = bar_chart(bars, x_title="slots", y_title="right answers", y_format=".0%")
+    about = f"Share of right answers on {num} test questions when the answer is asked for after so many slots."
     return [Section("How many thoughts it takes", [Chart(chart, "Right answers by number of slots", about)])]
 
 
@@ -244,16 +233,18 @@ def _by_stage(rows: Sequence[Row]) -> list[Series]:
     found: list[Series] = []
     for stage in sorted({row["stage"] for row in rows}):
         part = [row for row in rows if row["stage"] == stage]
-        x, y = _points(part, "loss", averaged=True)
+        x, y = _points(part, "loss", averaged=True, most=_MOST_POINTS // 2)
         found.append(Series(f"stage {stage}", [at - part[0]["step"] + 1 for at in x], y))
     return found
 
 
-def _points(rows: Iterable[Row], name: str, *, averaged: bool) -> tuple[list[float], list[float]]:
+def _points(
+    rows: Iterable[Row], name: str, *, averaged: bool, most: int = _MOST_POINTS
+) -> tuple[list[float], list[float]]:
     """Steps and values; where there are many, means of stretches."""
     points = [(float(row["step"]), float(row[name])) for row in rows if row.get(name) is not None]
-    if averaged and len(points) > _MOST_POINTS:
-        parts = np.array_split(np.array(points), _MOST_POINTS)
+    if averaged and len(points) > most:
+        parts = np.array_split(np.array(points), most)
         points = [(float(part[-1, 0]), float(part[:, 1].mean())) for part in parts]
     return [p[0] for p in points], [p[1] for p in points]
 

@@ -14,7 +14,7 @@ from reasonry.core.report.style import LIGHT
 
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
 _DASHES = ([1, 0], [5, 3], [2, 2], [8, 3, 2, 3], [1, 3])
-_LEGEND_COLUMNS = "width < 600 ? 2 : 5"
+_LEGEND_COLUMNS, _NARROW_PX = 5, 600
 _FEW_POWERS = 4
 
 
@@ -76,7 +76,9 @@ def trade_off_chart(
         }
         for p in sorted(points, key=lambda p: (families.index(p.family), p.cost, p.accuracy))
     ]
-    legend: Spec = {"title": None, "columns": {"signal": _LEGEND_COLUMNS}, "symbolStrokeWidth": 2}
+    num_lines = -(-len(families) // _LEGEND_COLUMNS)
+    num_columns = f"width < {_NARROW_PX} ? 2 : {-(-len(families) // num_lines)}"
+    legend: Spec = {"title": None, "columns": {"signal": num_columns}, "symbolStrokeWidth": 2}
     by_family: Spec = {"field": "family", "type": "nominal"}
     colour: Spec = {**by_family, "scale": {"domain": families, "range": colours}, "legend": legend}
     shape: Spec = {
