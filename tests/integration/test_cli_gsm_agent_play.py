@@ -158,7 +158,13 @@ class Terminal:
         words = [sys.executable, "-m", "reasonry", *PLAY, "db", "--retriever", "bm25", "--task", "t0", *flags]
         environment = {**os.environ, "TERM": "dumb", "COLUMNS": "80"}
         self.process = subprocess.Popen(
-            words, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
+            words,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
         )
         os.close(slave)
         self.shown, self._place = "", 0
