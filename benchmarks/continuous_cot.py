@@ -362,17 +362,17 @@ def measure(parts: list[str], *, is_full: bool) -> list[dict[str, Any]]:
     if "step" in parts:
         rows.append(cache_against_recomputation(sizes, num_repeats=num_repeats))
     if "generation" in parts:
-        rows.append(batch_against_rows(short, num_repeats=num_repeats, **writing))
-        rows.append(batch_against_rows(writer, num_repeats=num_repeats, **writing))
+        for each in dict.fromkeys((short, writer)):
+            rows.append(batch_against_rows(each, num_repeats=num_repeats, **writing))
     # GPT-2's own vocabulary, where logits that nobody looks at are most of the work.
     wide = sizes._replace(vocab=50257) if is_full else sizes
     if "reference" in parts:
         # What they take apart costs the square of the batch; they published 32 rows for each device.
-        for each in (sizes, sizes._replace(num_rows=2 * sizes.num_rows), wide):
+        for each in dict.fromkeys((sizes, sizes._replace(num_rows=2 * sizes.num_rows), wide)):
             rows.append(against_reference(each, num_repeats=num_repeats))
         rows.append(generation_against_reference(short, num_repeats=num_repeats, **writing))
     if "peer" in parts:
-        for each in (sizes, wide):
+        for each in dict.fromkeys((sizes, wide)):
             rows += [against_peer(each, num_streams=streams, num_repeats=num_repeats) for streams in (4, 1)]
     return rows
 

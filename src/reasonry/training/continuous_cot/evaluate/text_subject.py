@@ -145,6 +145,7 @@ class TextSubject:
             "max_new_tokens": words.max_new_tokens,
             "data": self._data if self._data.partition(":")[0] in TEXTS else "file",
             "split": split,
+            "verifier": grader.verifier.name,
         }
         self._facts = Facts(
             name=located.label,
