@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from reasonry.core import seeds
 from reasonry.core.config import from_dict
+from reasonry.core.learning import learning_rate
 from reasonry.errors import ConfigError
 from reasonry.training.continuous_cot.config import CurriculumConfig
 from reasonry.training.continuous_cot.curriculum import (
     Curriculum,
     Order,
     check_gate,
-    learning_rate,
     make_plan,
     mixed_stages,
 )

@@ -13,10 +13,10 @@ import torch
 from tests.ccot_text_runs import text_config
 
 from reasonry.core import seeds
+from reasonry.core.scoped_random import drawing_from
 from reasonry.errors import ConfigError, DataError
 from reasonry.training.continuous_cot.latent.rows import collate
 from reasonry.training.continuous_cot.methods import METHODS
-from reasonry.training.continuous_cot.scoped_random import drawing_from
 from reasonry.training.continuous_cot.source import AsksBySlots, KnowsLengths
 from reasonry.training.continuous_cot.text_config import TextTrainConfig
 from reasonry.training.continuous_cot.text_model import make_text_model

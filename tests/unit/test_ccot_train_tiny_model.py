@@ -10,11 +10,11 @@ pytest.importorskip("transformers")
 import torch
 
 from reasonry.core.config import from_dict
+from reasonry.core.scoped_random import drawing_from
 from reasonry.errors import ConfigError
 from reasonry.training.continuous_cot.config import ShapeConfig
 from reasonry.training.continuous_cot.graph_format import Format, Symbols
 from reasonry.training.continuous_cot.latent.model import LatentCausalLM
-from reasonry.training.continuous_cot.scoped_random import drawing_from
 from reasonry.training.continuous_cot.tiny_model import initializer_range, tiny_model
 
 SHAPE = ShapeConfig(width=16, num_heads=2, deep_layers=5)

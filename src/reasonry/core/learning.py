@@ -199,6 +199,23 @@ def cosine_lr(lr: float, at: int, *, num_steps: int, warmup_steps: int = 0) -> f
     return lr * rise * (1 + math.cos(math.pi * at / num_steps)) / 2
 
 
+def learning_rate(at: int, *, lr: float, warmup_steps: int, decay: float, decay_start: int, num_steps: int) -> float:
+    """Learning rate of step ``at``: up in a straight line, constant, down in a straight line that ends behind the end.
+
+    Args:
+        at: From 0.
+        lr: The constant.
+        warmup_steps: Steps of the rise.
+        decay: Share of the steps from ``decay_start`` on over which it falls.
+        decay_start: First of the steps that ``decay`` is a share of.
+        num_steps: Steps in all.
+    """
+    rise = min(1.0, (at + 1) / warmup_steps) if warmup_steps else 1.0
+    length = decay * (num_steps - decay_start)
+    fall = min(1.0, (num_steps - at) / length) if length >= 1 else 1.0
+    return lr * rise * fall
+
+
 # ---------------------------------------------------------------- what every training needs
 
 

@@ -178,6 +178,8 @@ class GraphTrainConfig(TrainSettings):
     """Training graphs; vertices get new names and edges a new order whenever one is drawn. Published: 14785."""
     shuffle: bool = True
     """Those new names; without them models can learn graphs by heart. The order is always new."""
+    num_probed: NotNegative = 64
+    """Validation graphs whose thoughts are looked into at every look: how well they tell the frontier; 0 for none."""
     label_set: Literal["frontier", "reachable"] = "frontier"
     """What counts as right for method bfs-set: vertices at exactly the next distance, or at most that."""
     shape: ShapeConfig = ShapeConfig()

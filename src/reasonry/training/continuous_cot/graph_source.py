@@ -212,6 +212,16 @@ class GraphSource:
             ]
         return found
 
+    def look(self, model: LatentCausalLM) -> dict[str, float]:
+        """How well thoughts of validation graphs tell the frontier, and find its edges. See `probe.looks`."""
+        from reasonry.training.continuous_cot.probe.looks import look
+
+        if not self.config.num_probed:
+            return {}
+        graphs = self.held_out("validation", min(self.config.num_probed, self.config.evaluation.num_validation)).graphs
+        fixed = self.max_stage if self.form.pad_to_max else None
+        return look(model, self.form, graphs, sizes=self.graph_config, fixed_thoughts=fixed)
+
     def _logits(
         self, asking: Asking, asked: Asked, slots_B: Ints, answers_B: Bools, *, thoughts: Ablation = "own"
     ) -> NDArray[np.float32]:

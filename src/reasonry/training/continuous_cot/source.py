@@ -132,6 +132,15 @@ class AsksBySlots(Protocol):
 
 
 @runtime_checkable
+class LooksIntoThoughts(Protocol):
+    """A source that can say what thoughts hold while they are learnt."""
+
+    def look(self, model: LatentCausalLM) -> dict[str, float]:
+        """Numbers for the log, by name; none where nothing was asked for."""
+        ...
+
+
+@runtime_checkable
 class KnowsLengths(Protocol):
     """A source that knows how long its rows are."""
 

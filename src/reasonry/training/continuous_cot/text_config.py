@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 
 from reasonry.core.config import Config, Neutral
 from reasonry.core.models.config import ModelConfig
+from reasonry.tasks.reasoning_tokens import MARKER
 from reasonry.training.continuous_cot.config import (
     Count,
     CurriculumConfig,
@@ -29,8 +30,6 @@ from reasonry.training.continuous_cot.config import (
     TrainSettings,
 )
 from reasonry.training.continuous_cot.methods import Method, find_methods
-
-MARKER = "###"
 
 
 class AdapterConfig(Config):

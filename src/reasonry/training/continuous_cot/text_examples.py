@@ -10,11 +10,11 @@ from typing import NamedTuple
 from reasonry.core.work import Say
 from reasonry.errors import ConfigError, DataError
 from reasonry.tasks.reasoning_text import ReasoningText
+from reasonry.tasks.reasoning_tokens import Grader, PieceMaker, Pieces
 from reasonry.training.continuous_cot.latent.model import LatentCausalLM
 from reasonry.training.continuous_cot.latent.tokens import END, LATENT, START, LatentTokens
 from reasonry.training.continuous_cot.methods import REFERENCE, find_method
-from reasonry.training.continuous_cot.text_pieces import Grader, PieceMaker
-from reasonry.training.continuous_cot.text_rows import Markers, Pieces, Stages, longest_row_tok
+from reasonry.training.continuous_cot.text_rows import Markers, Stages, longest_row_tok
 
 _SHOWN_CHARS = 100
 

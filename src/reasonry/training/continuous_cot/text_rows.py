@@ -28,27 +28,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from reasonry.tasks.reasoning_tokens import Ids, Pieces
 from reasonry.training.continuous_cot.latent.rows import IGNORED, Row
 from reasonry.training.continuous_cot.methods import REMOVAL_RATE, Method
 
 if TYPE_CHECKING:
     import numpy as np
-
-Ids = tuple[int, ...]
-
-
-class Pieces(NamedTuple):
-    """An example as token ids.
-
-    Attributes:
-        question: What the model reads, up to where thoughts begin.
-        steps: Ids of each step, its newline included.
-        answer: Marker, answer and end token.
-    """
-
-    question: Ids
-    steps: tuple[Ids, ...]
-    answer: Ids
 
 
 class Markers(NamedTuple):

@@ -18,6 +18,7 @@ from reasonry.core.learning import say_nothing
 from reasonry.core.work import Say
 from reasonry.errors import DataError
 from reasonry.tasks.reasoning_text import ReasoningText, Split, make_texts
+from reasonry.tasks.reasoning_tokens import Grader, Pieces
 from reasonry.training.continuous_cot.evaluate.answering import Reader, answer, end_ids_of
 from reasonry.training.continuous_cot.evaluate.batching import batches
 from reasonry.training.continuous_cot.latent.model import LatentCausalLM
@@ -36,9 +37,7 @@ from reasonry.training.continuous_cot.text_examples import (
     steps_group,
     tell_lossy,
 )
-from reasonry.training.continuous_cot.text_pieces import Grader
 from reasonry.training.continuous_cot.text_rows import (
-    Pieces,
     Stages,
     last_stage,
     num_slots,

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from reasonry.core.scoped_random import drawing_from
 from reasonry.errors import ConfigError
 from reasonry.training.continuous_cot.config import ShapeConfig
 from reasonry.training.continuous_cot.graph_format import Format
 from reasonry.training.continuous_cot.latent.chain import Feedback
 from reasonry.training.continuous_cot.latent.model import LatentCausalLM
-from reasonry.training.continuous_cot.scoped_random import drawing_from
 
 HIDDEN = Feedback()
 WIDE = 256

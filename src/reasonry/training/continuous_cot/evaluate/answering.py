@@ -16,11 +16,10 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from reasonry.core.outcome import Outcome
+from reasonry.tasks.reasoning_tokens import Grader, Ids, PieceMaker
 from reasonry.training.continuous_cot.latent.ablations import Thoughts
 from reasonry.training.continuous_cot.latent.model import LatentCausalLM
 from reasonry.training.continuous_cot.latent.rows import Slot
-from reasonry.training.continuous_cot.text_pieces import Grader, PieceMaker
-from reasonry.training.continuous_cot.text_rows import Ids
 
 
 class Answer(NamedTuple):

@@ -11,6 +11,7 @@ from reasonry.core.work import Say
 from reasonry.errors import ConfigError, DataError
 from reasonry.tasks.graphs import read_texts as files
 from reasonry.tasks.reasoning_text import TEXTS, ReasoningText
+from reasonry.tasks.reasoning_tokens import Grader, PieceMaker
 from reasonry.training.continuous_cot.evaluate.answering import Reader, answer, end_ids_of
 from reasonry.training.continuous_cot.evaluate.config import DEFAULT_DATA, EvalConfig, Thoughts
 from reasonry.training.continuous_cot.evaluate.locate import Located
@@ -21,7 +22,6 @@ from reasonry.training.continuous_cot.latent.model import LatentCausalLM
 from reasonry.training.continuous_cot.methods import REFERENCE, Method, find_method
 from reasonry.training.continuous_cot.text_config import TextTrainConfig, WordsConfig
 from reasonry.training.continuous_cot.text_examples import Held, held, make_maker, steps_group
-from reasonry.training.continuous_cot.text_pieces import Grader, PieceMaker
 from reasonry.training.continuous_cot.text_rows import Stages, num_slots
 from reasonry.training.continuous_cot.text_source import read_texts
 

@@ -133,7 +133,7 @@ def _making(read: Sequence[Observation], i: int, resampler: Resampler, *, by: By
         num_graphs=len(read),
         groups={name: resampler.spread(in_group[name]) for name in GROUPS},
         ordering=_ordering(in_group, resampler),
-        logit_gap=resampler.mean_of([_logit_gap(seen, i, g) for seen, g in zip(read, groups_G, strict=True)]),
+        logit_gap=resampler.mean_of([logit_gap(seen, i, g) for seen, g in zip(read, groups_G, strict=True)]),
     )
 
 
@@ -164,7 +164,8 @@ def _ordering(in_group: dict[Group, list[Floats]], resampler: Resampler) -> Orde
     return Ordering(gaps, holds, holds and is_clear)
 
 
-def _logit_gap(seen: Observation, i: int, groups: Groups) -> float | None:
+def logit_gap(seen: Observation, i: int, groups: Groups) -> float | None:
+    """P4 of one graph where thought ``i`` is made, with the groups of its edges; None without one of the two kinds."""
     if seen.logits_CE is None:
         return None
     logits_E = seen.logits_CE[i - 1]

@@ -80,8 +80,8 @@ class TrainedSubject:
         self.layers: ReadLayers | None = None
         if not has_attention:
             return
-        usual = 1 if form.layout == "packed" else 2
-        chosen = {"copy": 1 if copy_layer is None else copy_layer, "edge": usual if edge_layer is None else edge_layer}
+        edge_layer = usual_edge_layer(form) if edge_layer is None else edge_layer
+        chosen = {"copy": 1 if copy_layer is None else copy_layer, "edge": edge_layer}
         for name, layer in chosen.items():
             if not 1 <= layer <= config.num_hidden_layers:
                 raise ConfigError(
@@ -176,6 +176,11 @@ class TrainedSubject:
             )
             for row, q in enumerate(questions)
         ]
+
+
+def usual_edge_layer(form: Format) -> int:
+    """Layer, from 1, in which thoughts look at edges: the second, but the first where nothing has to be copied."""
+    return 1 if form.layout == "packed" else 2
 
 
 def load_subject(config: ProbeConfig, located: Located) -> TrainedSubject:

@@ -23,16 +23,16 @@ from torch import Tensor, nn
 
 from reasonry.core import seeds
 from reasonry.core.checkpoint import Checkpoint
-from reasonry.core.learning import optimizer_tensors, restore_optimizer, set_lr
+from reasonry.core.learning import learning_rate, optimizer_tensors, restore_optimizer, set_lr
 from reasonry.core.rows import Row as LogRow
+from reasonry.core.scoped_random import drawing_from
 from reasonry.errors import CheckFailed
 from reasonry.training.continuous_cot.config import TrainSettings
-from reasonry.training.continuous_cot.curriculum import Curriculum, Ints, Order, learning_rate, make_plan, mixed_stages
+from reasonry.training.continuous_cot.curriculum import Curriculum, Ints, Order, make_plan, mixed_stages
 from reasonry.training.continuous_cot.latent.model import LatentCausalLM
 from reasonry.training.continuous_cot.latent.rows import Batch
 from reasonry.training.continuous_cot.methods import Method
-from reasonry.training.continuous_cot.scoped_random import drawing_from
-from reasonry.training.continuous_cot.source import Judged, KnowsLengths, Source
+from reasonry.training.continuous_cot.source import Judged, KnowsLengths, LooksIntoThoughts, Source
 
 _ROOM = "continuous cot"
 
@@ -187,6 +187,8 @@ class MethodLearner:
             batch_size=config.batch_size,
         )
         row = summary(judged)
+        if self.method.fill == "thought" and isinstance(self.source, LooksIntoThoughts):
+            row |= self.source.look(self.model)
         if stage == self.curriculum.plan.last and (not self.best or row["eval/accuracy"] > self.best["accuracy"]):
             self.best = {"step": float(at + 1), "accuracy": row["eval/accuracy"]}
             self.model.save_pretrained(self._folder)

@@ -27,6 +27,7 @@ from reasonry.core.report import (
     interval_chart,
 )
 from reasonry.core.report.model import Cell
+from reasonry.core.report.training import step_chart
 from reasonry.core.rows import Row
 from reasonry.training.continuous_cot.methods import REFERENCE
 from reasonry.training.continuous_cot.train.results import MethodResult, Pair, Share
@@ -205,12 +206,43 @@ def _learning(done: Trained) -> Section:
         about = f"Loss of {first} over the steps of each stage, from the stage's first step."
         chart = curve_chart(by_stage, x_title="step of the stage", y_title="nats")
         blocks.append(Chart(chart, f"Loss by stage, {first}", about, span="half"))
+    blocks += _superposition(done)
     norms = _curves(done, "thought_norm")
     if norms:
         about = "Mean length of the thoughts that are fed back, over steps, for each method that has any."
         chart = curve_chart(norms, x_title="step", y_title="norm")
         blocks.append(Chart(chart, "Norm of thoughts", about, span="half"))
     return Section("Learning", blocks or [Note("No steps were logged.")])
+
+
+def _superposition(done: Trained) -> list[Block]:
+    """What thoughts hold while they are learnt, where that was measured."""
+    name, rows = next(((m.name, done.logs[m.name]) for m in done.methods if _looks(done.logs[m.name])), ("", []))
+    blocks: list[Block] = []
+    for key, title, y_title, about in (
+        (
+            "auroc",
+            "The frontier in thoughts",
+            "AUROC",
+            "How well each thought tells the frontier from what is out of reach",
+        ),
+        (
+            "gap",
+            "Looking for edges",
+            "logits",
+            "Attention logit of each thought on edges of the frontier less other edges",
+        ),
+    ):
+        names = {look: f"thought {look.rpartition('/')[2]}" for look in _looks(rows) if f"/{key}/" in look}
+        chart = step_chart(rows, names, y_title=y_title, is_noisy=False)
+        if chart is not None:
+            blocks.append(Chart(chart, f"{title}, {name}", f"{about}, over steps, on validation graphs.", span="half"))
+    return blocks
+
+
+def _looks(rows: Sequence[Row]) -> list[str]:
+    """Names of what was measured in thoughts."""
+    return sorted({name for row in rows for name in row if name.startswith("probe/")})
 
 
 def _stages(done: Trained) -> str:

@@ -20,14 +20,15 @@ from reasonry.core.task import Problem
 from reasonry.core.verify import make_verifier
 from reasonry.core.verify.number import canonical_number
 from reasonry.errors import ConfigError, DataError
-from reasonry.training.continuous_cot.text_config import MARKER
-from reasonry.training.continuous_cot.text_rows import Ids, Pieces
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+MARKER = "###"
 _TRIAL = "7"
 _SHOWN_CHARS = 60
+
+Ids = tuple[int, ...]
 
 
 class Example(Protocol):
@@ -47,6 +48,20 @@ class Example(Protocol):
     def answer(self) -> str:
         """The right answer."""
         ...
+
+
+class Pieces(NamedTuple):
+    """An example as token ids.
+
+    Attributes:
+        question: What the model reads, up to where reasoning begins.
+        steps: Ids of each step, its newline included.
+        answer: Marker, answer and end token.
+    """
+
+    question: Ids
+    steps: tuple[Ids, ...]
+    answer: Ids
 
 
 class Lossy(NamedTuple):
@@ -72,7 +87,7 @@ class PieceMaker:
         tokenizer: Of the model.
         marker: Stands before the answer.
         chat_template: Whether questions are user turns of the tokenizer's chat template.
-        reserved: Tokens that no text may hold, by id: those around and in latent slots.
+        reserved: Tokens that no text may hold, by id: those with a meaning of their own to a method.
 
     Raises:
         ConfigError: No tokenizer, end token, or chat template where one is asked for; or a marker that is lost.
@@ -122,7 +137,7 @@ class PieceMaker:
 
         Raises:
             DataError: An example without a question, steps or an answer; a step or an answer that holds the marker or
-                the end token; a text that holds a token of latent slots.
+                the end token; a text that holds a reserved token.
         """
         texts: list[str] = []
         for number, example in enumerate(examples):
@@ -143,7 +158,7 @@ class PieceMaker:
         """Ids of one question.
 
         Raises:
-            DataError: It is empty, or holds a token of latent slots.
+            DataError: It is empty, or holds a reserved token.
         """
         if not text.strip():
             raise DataError("the question is empty", place="prompt", remedy="Give it some text.")
@@ -219,7 +234,7 @@ class PieceMaker:
         if not example.question.strip():
             raise refuse("the question is empty", "Fill it in or remove the row.")
         if needs_steps and not example.steps:
-            raise refuse("no steps, so there is nothing that thoughts could stand for", "Give a list of steps.")
+            raise refuse("no steps, so there is nothing that could be shortened", "Give a list of steps.")
         if not example.answer.strip():
             raise refuse("the answer is empty", "Fill it in or remove the row.")
         for part, texts in (("step", example.steps), ("answer", (example.answer,))):
@@ -244,7 +259,9 @@ class PieceMaker:
     def _check_reserved(self, ids: Ids, part: str, place: str) -> None:
         if found := next((self._reserved[i] for i in ids if i in self._reserved), None):
             raise DataError(
-                f"the {part} holds {found!r}, a token of latent slots", place=place, remedy="Take it out of the text."
+                f"the {part} holds {found!r}, a token with a meaning of its own",
+                place=place,
+                remedy="Take it out of the text.",
             )
 
 

@@ -10,7 +10,7 @@ from tests.tokenizers_of_many_kinds import BYTES, KINDS, tokenizer_of
 
 from reasonry.errors import ConfigError, DataError
 from reasonry.tasks.reasoning_text import ReasoningText
-from reasonry.training.continuous_cot.text_pieces import Grader, PieceMaker
+from reasonry.tasks.reasoning_tokens import Grader, PieceMaker
 
 SUM = ReasoningText("Tom has 3 apples. He buys 9 more. How many?", ("3 + 9 = 12",), "12")
 WORDS = ReasoningText("Is it a module or a class, tell me.", ("It is an object.", "It is a class."), "it is a class")
@@ -147,7 +147,7 @@ def test_a_marker_in_the_question_deceives_nobody(maker: PieceMaker) -> None:
         ({"steps": ("### 7",)}, "holds the marker '###'"),
         ({"answer": "#### 12"}, "holds the marker '###'"),
         ({"steps": ("stop<end>here",)}, "which ends every reply"),
-        ({"question": "<|latent|> what?"}, "a token of latent slots"),
+        ({"question": "<|latent|> what?"}, "with a meaning of its own"),
     ],
 )
 def test_an_example_that_cannot_be_used_is_refused_with_its_place(change: dict[str, Any], problem: str) -> None:
