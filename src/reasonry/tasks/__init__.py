@@ -56,6 +56,11 @@ TASKS: dict[str, TaskRow] = {
             "reasonry.tasks.pronto:from_spec",
             "Generated true-or-false questions by rules of a made-up ontology; prontoqa:3 for hops.",
         ),
+        TaskRow(
+            "maze",
+            "reasonry.tasks.maze.named:from_spec",
+            "Generated mazes with keys and doors, solved by a plan; maze:small (or tiny, large) for their size.",
+        ),
     )
 }
 

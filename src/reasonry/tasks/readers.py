@@ -26,12 +26,15 @@ from reasonry.core.task import Problem, Task
 from reasonry.core.verify.number import canonical_number
 from reasonry.errors import ConfigError, DataError
 from reasonry.tasks import gsm8k
+from reasonry.tasks.maze import verifier as maze
+from reasonry.tasks.maze.check import is_maze
 
 _TRAJECTORY_COLUMNS = ("messages", "conversations", "completion")
 _INSTRUCTIONS = {
     "number": gsm8k.INSTRUCTION,
     "math": "Solve it step by step. Then write the final answer inside \\boxed{}.",
     "exact": "Reply with the answer only.",
+    maze.NAME: maze.INSTRUCTION,
 }
 
 
@@ -114,9 +117,13 @@ def _problem(row: Mapping[str, Any], *, default_id: str, place: str) -> Problem:
 
 
 def _verifier(problems: Sequence[Problem]) -> str:
-    """``number`` if every answer is one, ``math`` if some answer is LaTeX, else ``exact``."""
+    """``number`` if every answer is one, ``maze-plan`` if every row is a maze with its plan, ``math`` if some answer
+    is LaTeX, else ``exact``.
+    """
     if all(canonical_number(p.answer) is not None for p in problems):
         return "number"
+    if all(is_maze(p.question, p.answer) for p in problems):
+        return maze.NAME
     return "math" if any("\\" in p.answer or "$" in p.answer for p in problems) else "exact"
 
 

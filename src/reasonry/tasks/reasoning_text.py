@@ -75,6 +75,11 @@ TEXTS: dict[str, TextRow] = {
         "reasonry.tasks.equations:gsm8k_texts",
         "GSM8K from the hub or a folder, with its equations as steps.",
     ),
+    "maze": TextRow(
+        "maze[:SIZE]",
+        "reasonry.tasks.maze.named:texts",
+        "Generated mazes with keys and doors, the events of an A* search as steps; tiny, small, paper or large.",
+    ),
 }
 
 

@@ -20,6 +20,8 @@ from reasonry.core.task import Problem
 from reasonry.core.verify import make_verifier
 from reasonry.core.verify.number import canonical_number
 from reasonry.errors import ConfigError, DataError
+from reasonry.tasks.maze.check import is_maze
+from reasonry.tasks.maze.verifier import NAME as MAZE_PLAN
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -270,13 +272,15 @@ class Grader:
 
     Args:
         maker: Reads replies.
-        examples: Whose answers decide how they are compared: as numbers where all are, else as text.
+        examples: Whose answers decide how they are compared: as numbers where all are, as plans through the mazes of
+            their questions where all are, else as text.
     """
 
     def __init__(self, maker: PieceMaker, examples: Sequence[Example]) -> None:
         self._maker = maker
         is_number = bool(examples) and all(canonical_number(e.answer.strip()) is not None for e in examples)
-        self.verifier = make_verifier("number" if is_number else "exact")
+        self.needs_question = not is_number and bool(examples) and all(is_maze(e.question, e.answer) for e in examples)
+        self.verifier = make_verifier("number" if is_number else MAZE_PLAN if self.needs_question else "exact")
 
     def oracle(self, pieces: Pieces, *, place: str = "") -> str:
         """The answer as the model is taught to write it.
@@ -293,18 +297,21 @@ class Grader:
             )
         return text
 
-    def grade(self, reply: str, oracle: str, *, cut_off: bool) -> Outcome:
+    def grade(self, reply: str, oracle: str, *, cut_off: bool, question: str = "") -> Outcome:
         """Right, wrong, or ungradable where no answer can be read.
 
         Args:
             reply: Generated text.
             oracle: Of `oracle`.
             cut_off: It ran into the limit.
+            question: Its text, where `needs_question`: many plans are right, and only the maze knows which.
         """
+        if self.needs_question and not question:
+            raise ValueError(f"{self.verifier.name} grades by the question, which was not given")
         text = self._maker.answer_text(reply, cut_off=cut_off)
         if text is None:
             return Outcome("ungradable", None, "cut off before an answer" if cut_off else "no answer found")
-        return self.verifier.grade(text, Problem("", "", oracle))
+        return self.verifier.grade(text, Problem("", question, oracle))
 
 
 def _place(places: Sequence[str], number: int) -> str:

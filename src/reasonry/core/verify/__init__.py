@@ -1,13 +1,20 @@
-"""Verifiers behind one protocol, by name: ``number``, ``exact``, ``math``, ``regex:PATTERN``, ``json:PATH``."""
+"""Verifiers behind one protocol, by name: ``number``, ``exact``, ``math``, ``regex:PATTERN``, ``json:PATH``.
+
+Tasks bring verifiers of their own: a row of `OF_TASKS` names a class that is made with what follows the colon, and is
+imported when it is used.
+"""
 
 from __future__ import annotations
+
+import importlib
 
 from reasonry.core.verify.base import Verifier
 from reasonry.errors import ConfigError, nearest
 
-__all__ = ["VERIFIERS", "Verifier", "make_verifier"]
+__all__ = ["OF_TASKS", "VERIFIERS", "Verifier", "make_verifier"]
 
-VERIFIERS = ("number", "exact", "math", "regex:PATTERN", "json:PATH")
+OF_TASKS: dict[str, str] = {"maze-plan": "reasonry.tasks.maze.verifier:MazePlanVerifier"}
+VERIFIERS = ("number", "exact", "math", "regex:PATTERN", "json:PATH", *OF_TASKS)
 
 
 def make_verifier(name: str) -> Verifier:
@@ -34,5 +41,8 @@ def make_verifier(name: str) -> Verifier:
         if kind == "exact":
             return text.ExactVerifier()
         return text.RegexVerifier(detail) if kind == "regex" else text.JsonPathVerifier(detail)
+    if kind in OF_TASKS:
+        module, _, attribute = OF_TASKS[kind].partition(":")
+        return getattr(importlib.import_module(module), attribute)(detail)
     hint = nearest(name, VERIFIERS) or f"Known: {', '.join(VERIFIERS)}."
     raise ConfigError(f"unknown verifier {name!r}", place="verifier", remedy=hint)

@@ -125,10 +125,12 @@ def answer(
     )
     seconds = time.perf_counter() - start
     answers: list[Answer] = []
-    for ids, oracle, num_thoughts in zip(made.sequences, oracles, made.num_thoughts, strict=True):
+    rows = zip(questions, made.sequences, oracles, made.num_thoughts, strict=True)
+    for asked, ids, oracle, num_thoughts in rows:
         has_ended = bool(ids) and ids[-1] in reader.end_ids
         body = ids[:-1] if has_ended else ids
         reply = reader.maker.decode(body)
-        outcome = reader.grader.grade(reply, oracle, cut_off=not has_ended)
+        question = reader.maker.decode(asked) if reader.grader.needs_question else ""
+        outcome = reader.grader.grade(reply, oracle, cut_off=not has_ended, question=question)
         answers.append(Answer(reply, outcome, len(body), num_thoughts, not has_ended))
     return Answers(answers, made.thoughts_BKD, seconds)

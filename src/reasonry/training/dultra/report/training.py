@@ -105,6 +105,7 @@ _UPDATE = (
         "Between the policy that decoded and the one that replays, nats: 0 but for rounding in the first pass.",
         {"max_log_ratio": "log-ratio"},
         "nats",
+        "~e",
     ),
     _Shown("Distance from the start", "KL divergence, nats a step.", {"kl_ref": "KL"}, "nats"),
     _Shown("Learning rate", "As scheduled.", {"lr": "learning rate"}, "learning rate", "~e"),
