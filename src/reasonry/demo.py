@@ -48,6 +48,7 @@ METHODS = (
     Method("gsm-agent", "reasonry.evaluation.gsm_agent.demo:search", "Agents"),
     Method("pivotrl", "reasonry.training.pivotrl.desk.demo:teach", "Training"),
     Method("dultra", "reasonry.training.dultra.demo:unmask", "Diffusion"),
+    Method("latent-tokens", "reasonry.training.latent_tokens.demo:shorten", "Codes"),
     Method("continuous-cot", "reasonry.training.continuous_cot.demo:superpose", "Thoughts"),
 )
 """After the votes, in order."""
@@ -150,7 +151,7 @@ def _join(voted: Report, reports: Mapping[Method, Report], claims: Sequence[Clai
         sections.append(Section("Claims", blocks, lead))
     return replace(
         voted,
-        title="Many answers, one vote; texts recognised; searches followed; turns worth training on; passes; thoughts",
+        title="Many answers, one vote; texts recognised; searches followed; turns to train on; passes; codes; thoughts",
         facts=facts,
         sections=[*sections, run],
     )

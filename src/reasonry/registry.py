@@ -57,6 +57,16 @@ METHODS: tuple[Method, ...] = (
         "docs/dultra.md",
     ),
     Method(
+        "latent-tokens",
+        "training",
+        "reasonry.training.latent_tokens",
+        "arXiv 2502.03275",
+        "preview",
+        ("train latent-tokens", "eval latent-tokens"),
+        "shorten written reasoning: codes of a VQ-VAE for its beginning, mixed with text, and fine-tuning on the mix",
+        "docs/latent_tokens.md",
+    ),
+    Method(
         "continuous-cot",
         "training",
         "reasonry.training.continuous_cot",
@@ -121,7 +131,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "eval",
         "reasonry.cli.eval:main",
-        "ppe|gsm-agent|diffusion-frontier|continuous-cot",
+        "ppe|gsm-agent|diffusion-frontier|latent-tokens|continuous-cot",
         "reward models before training; agents that have to search; diffusion models; models that think",
     ),
     Verb(
@@ -139,7 +149,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "train",
         "reasonry.cli.train:main",
-        "pivotrl|dultra|continuous-cot",
+        "pivotrl|dultra|latent-tokens|continuous-cot",
         "train a model; the same command goes on after an interruption",
     ),
     Verb(

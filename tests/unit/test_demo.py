@@ -39,6 +39,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path, dict[str, A
         "Agents": part("agents", ["What GSM agents find", "A path"]),
         "Training": part("turns", ["Which turns", "A moment"]),
         "Diffusion": part("passes", ["Frontier"]),
+        "Codes": part("codes", ["What comes back"]),
         "Thoughts": part("thoughts", ["Thought by thought"]),
     }
     assert [method.title for method in demo.METHODS] == list(parts)
@@ -87,10 +88,19 @@ def test_parts_come_in_order_and_get_folders_of_their_own(
         ("agents", tmp_path / "gsm-agent"),
         ("turns", tmp_path / "pivotrl"),
         ("passes", tmp_path / "dultra"),
+        ("codes", tmp_path / "latent-tokens"),
         ("thoughts", tmp_path / "continuous-cot"),
     ]
     assert {arguments["seed"] for _, _, arguments in called} == {5}
-    assert found.lines == ["votes line", "marks line", "agents line", "turns line", "passes line", "thoughts line"]
+    assert found.lines == [
+        "votes line",
+        "marks line",
+        "agents line",
+        "turns line",
+        "passes line",
+        "codes line",
+        "thoughts line",
+    ]
     assert found.failed == []
 
 
@@ -106,6 +116,7 @@ def test_the_page_has_every_section_under_the_name_of_its_part(tmp_path: Path) -
         "Training: which turns",
         "Training: a moment",
         "Diffusion: frontier",
+        "Codes: what comes back",
         "Thoughts: thought by thought",
         "Run",
     ]
@@ -118,10 +129,11 @@ def test_the_page_has_every_section_under_the_name_of_its_part(tmp_path: Path) -
         "agents 0",
         "turns 0",
         "passes 0",
+        "codes 0",
         "thoughts 0",
     ]
     assert (report.subtitle, report.footer) == ("about votes", "foot of votes")
-    assert report.title.count(";") == 5  # one phrase for each part
+    assert report.title.count(";") == 6  # one phrase for each part
 
 
 @pytest.mark.usefixtures("called")
@@ -146,7 +158,7 @@ def test_claims_are_measured_last_and_those_that_fail_are_named(
     # The claim about the very run of votes reads its samples; any other draws its own.
     assert measured[0].arguments == {**_ARGUMENTS, "folder": str(tmp_path)}
     assert measured[1].arguments == {"seed": 1}
-    assert [line.split()[:2] for line in found.lines[6:]] == [["PASS", "voting-gain"], ["FAIL", "too-much"]]
+    assert [line.split()[:2] for line in found.lines[7:]] == [["PASS", "voting-gain"], ["FAIL", "too-much"]]
     assert found.results["from"] == "votes"
     assert found.results["watermark"] == {"from": "marks"} and found.results["gsm_agent"] == {"from": "agents"}
     assert found.results["pivotrl"] == {"from": "turns"}

@@ -18,6 +18,10 @@ METHODS = {
         "reasonry.cli.eval_continuous_cot:main",
         "answer after thoughts in hidden states: accuracy by their number, and with others in their place",
     ),
+    "latent-tokens": (
+        "reasonry.cli.eval_latent_tokens:main",
+        "answer with codes for reasoning: accuracy against tokens, controls, and codes read back as text",
+    ),
 }
 
 

@@ -20,6 +20,10 @@ METHODS = {
         "reasonry.cli.train_continuous_cot:main",
         "reason in hidden states in place of written steps, next to the controls that tell whether these help",
     ),
+    "latent-tokens": (
+        "reasonry.cli.train_latent_tokens:main",
+        "shorten reasoning: chunks of its text become codes, and a model is fine-tuned on the mix",
+    ),
 }
 
 

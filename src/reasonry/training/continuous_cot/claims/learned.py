@@ -144,10 +144,10 @@ def _gradient(family: str, num_thoughts: int, seed: int, bptt: Any) -> Tensor:
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
+    from reasonry.core.scoped_random import drawing_from
     from reasonry.training.continuous_cot.latent.model import LatentCausalLM
     from reasonry.training.continuous_cot.latent.rows import IGNORED, Row
     from reasonry.training.continuous_cot.latent.tokens import LatentTokens
-    from reasonry.core.scoped_random import drawing_from
 
     vocab, width, latent_id, pad_id = 40, 32, 1, 0
     ends: dict[str, Any] = {"bos_token_id": None, "eos_token_id": pad_id}

@@ -1,0 +1,1 @@
+"""Codes of text: quantiser, codec, its training, its folder, and whole data sets read into codes."""

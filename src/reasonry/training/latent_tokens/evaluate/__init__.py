@@ -1,0 +1,1 @@
+"""Generated answers: graded, their tokens counted by what they are, their codes read back as text."""
