@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from reasonry.core import config, flags
 from reasonry.core.config import Config, Extends, Neutral
+from reasonry.core.shared_files import here_or_shipped
 from reasonry.errors import ConfigError
 from reasonry.test_time.config import SolveConfig
 
@@ -302,6 +303,19 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "latin.toml"
     path.write_bytes(b'name = "\xe9"\n')
     assert "cannot read" in str(_refused(f"@{path}"))
+
+
+def test_shipped_recipes_are_found_from_anywhere_behind_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = Path("recipes/here.toml")
+    own.parent.mkdir()
+    own.write_text("name = 'mine'\n")
+    assert here_or_shipped(own) == own
+    found = here_or_shipped(Path("recipes/latent_tokens/smoke.toml"))
+    assert found.is_absolute() and found.is_file()
+    assert "no such config file" in str(_refused("@recipes/latent_tokens/absent.toml"))
 
 
 def test_long_values_are_shortened_in_errors_and_further_errors_counted() -> None:

@@ -20,6 +20,7 @@ from reasonry.core.config import (
     read_toml_file,
     table_of,
 )
+from reasonry.core.shared_files import here_or_shipped
 from reasonry.errors import ConfigError, nearest
 
 
@@ -32,6 +33,8 @@ def parse(
     defaults: ConfigT | None = None,
 ) -> ConfigT:
     """Resolve a config from a command line: ``@file.toml`` tokens first, then positionals and dotted flags.
+
+    ``@recipes/…`` finds the shipped recipes from anywhere.
 
     A dictionary is one flag that takes a JSON object. A value that begins with ``@`` is written ``--flag=@value``.
 
@@ -52,7 +55,7 @@ def parse(
     flags: list[str] = []
     for arg in args:
         if arg.startswith("@") and len(arg) > 1:
-            path = Path(arg[1:]).expanduser()
+            path = here_or_shipped(Path(arg[1:]).expanduser())
             file = read_toml_file(path)
             values = merge(values, file.table)
             start = partial_from_dict(cls, values, place=str(path), toml=file.text)
