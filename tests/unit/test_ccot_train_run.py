@@ -16,11 +16,12 @@ from tests.ccot_train_runs import fingerprint, tiny
 from reasonry.core import jsonl
 from reasonry.core.report import write_report
 from reasonry.core.run import read_json
+from reasonry.core.stats import Share
 from reasonry.errors import ConfigError, DataError, RunMismatchError
 from reasonry.training.continuous_cot.latent.model import LatentCausalLM
 from reasonry.training.continuous_cot.methods import METHODS
 from reasonry.training.continuous_cot.train.report import train_report
-from reasonry.training.continuous_cot.train.results import MethodResult, Pair, Share
+from reasonry.training.continuous_cot.train.results import MethodResult, Pair
 from reasonry.training.continuous_cot.train.run import Trained, train
 from reasonry.training.continuous_cot.train.saved import read_trained_for
 from reasonry.training.continuous_cot.train.setups import graph_setup

@@ -34,7 +34,8 @@ from typing import TYPE_CHECKING, Any
 from reasonry.core import optional
 from reasonry.core.hf_checkpoint import Continuation, continue_training
 from reasonry.core.models import LoadedModel
-from reasonry.errors import ConfigError, Interrupted
+from reasonry.errors import ConfigError
+from reasonry.integrations.stop_callback import stop_callback
 from reasonry.training.pivotrl.config import TrainConfig
 from reasonry.training.pivotrl.records import Candidate, Verifier
 from reasonry.training.pivotrl.rows import candidate_from_row, candidate_to_row
@@ -261,7 +262,7 @@ def make_trainer(
         callbacks=[
             _pivot_metrics(num_groups, config.group_size, config.num_iterations),
             ManifestCallback(metrics=folder / "metrics.jsonl"),
-            _stop_callback(tick),
+            stop_callback(tick),
         ],
         peft_config=peft_config(config.lora) if config.lora.rank else None,
     )
@@ -299,27 +300,3 @@ def _pivot_metrics(num_groups: int, group_size: int, num_iterations: int) -> Any
             row["kl_ref"] = row.pop("kl")
 
     return PivotMetrics()
-
-
-def _stop_callback(tick: Callable[[], None]) -> Any:
-    from transformers import TrainerCallback
-
-    class StopWhenAsked(TrainerCallback):
-        """Lets a step that is under way end and be saved before the run stops."""
-
-        def __init__(self) -> None:
-            self.reason: Interrupted | None = None
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-            try:
-                tick()
-            except Interrupted as e:
-                self.reason = e
-                control.should_save = control.should_log = True
-            return control
-
-        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if self.reason is not None:
-                raise self.reason
-
-    return StopWhenAsked()

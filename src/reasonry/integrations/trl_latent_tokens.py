@@ -34,7 +34,8 @@ from reasonry.core.models.quiet import quiet_transformers
 from reasonry.core.rows import Row
 from reasonry.core.run import Run
 from reasonry.core.work import Say, working
-from reasonry.errors import ConfigError, Interrupted
+from reasonry.errors import ConfigError
+from reasonry.integrations.stop_callback import stop_callback
 from reasonry.training.latent_tokens.finetune.learner import make_optimizer
 from reasonry.training.latent_tokens.finetune.losses import Looks, Scorer, learnt_parts
 from reasonry.training.latent_tokens.finetune.task import Task
@@ -204,7 +205,7 @@ def make_trainer(
         callbacks=[
             _as_logged(task, method, extended.model, dataset),
             ManifestCallback(metrics=folder / METRICS),
-            _stop_callback(tick),
+            stop_callback(tick),
         ],
     )
     trainer.remove_callback(transformers.PrinterCallback)  # stdout is for what the user asked to have printed
@@ -290,27 +291,3 @@ def _as_logged(task: Task, method: Method, model: Any, dataset: Dataset) -> Any:
                 scorer.model.train()
 
     return AsThePlainLoop()
-
-
-def _stop_callback(tick: Callable[[], None]) -> Any:
-    from transformers import TrainerCallback
-
-    class StopWhenAsked(TrainerCallback):
-        """Lets a step that is under way end and be saved before the run stops."""
-
-        def __init__(self) -> None:
-            self.reason: Interrupted | None = None
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-            try:
-                tick()
-            except Interrupted as e:
-                self.reason = e
-                control.should_save = control.should_log = True
-            return control
-
-        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if self.reason is not None:
-                raise self.reason
-
-    return StopWhenAsked()

@@ -61,6 +61,11 @@ TASKS: dict[str, TaskRow] = {
             "reasonry.tasks.maze.named:from_spec",
             "Generated mazes with keys and doors, solved by a plan; maze:small (or tiny, large) for their size.",
         ),
+        TaskRow(
+            "facts",
+            "reasonry.tasks.facts.named:from_spec",
+            "Made-up facts to train on, and questions held out; facts:sport-music or facts:city-language:shift.",
+        ),
     )
 }
 

@@ -11,6 +11,8 @@ from reasonry.core.stats.anytime import (
     confidence_sequence,
     log_e_value,
 )
+from reasonry.core.stats.clusters import cluster_bootstrap
+from reasonry.core.stats.equivalence import EquivalenceResult, equivalent_mean, equivalent_share
 from reasonry.core.stats.intervals import (
     Interval,
     check_level,
@@ -19,6 +21,7 @@ from reasonry.core.stats.intervals import (
     newcombe_difference,
     wilson,
 )
+from reasonry.core.stats.multiple import benjamini_hochberg
 from reasonry.core.stats.paired import (
     PairedResult,
     holm,
@@ -34,20 +37,29 @@ from reasonry.core.stats.resampling import (
     percentile_interval,
     resample_counts,
 )
+from reasonry.core.stats.shares import Share
+from reasonry.core.stats.two_samples import PermutationResult, two_sample_permutation
 
 __all__ = [
     "BernoulliEProcess",
     "BootstrapResult",
     "ConfidenceSequence",
+    "EquivalenceResult",
     "Interval",
     "PairedResult",
+    "PermutationResult",
+    "Share",
     "Spread",
     "anytime_interval",
     "bca_interval",
+    "benjamini_hochberg",
     "bootstrap",
     "check_level",
     "clopper_pearson",
+    "cluster_bootstrap",
     "confidence_sequence",
+    "equivalent_mean",
+    "equivalent_share",
     "fisher_interval",
     "holm",
     "log_e_value",
@@ -58,5 +70,6 @@ __all__ = [
     "resample_counts",
     "sign_test",
     "spread",
+    "two_sample_permutation",
     "wilson",
 ]

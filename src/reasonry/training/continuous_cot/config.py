@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from reasonry.core.config import Config, Neutral
+from reasonry.core.fine_tuning import AdamWConfig
 
 VERB = "train continuous-cot"
 
@@ -53,7 +54,7 @@ class CurriculumConfig(Config):
     """Steps that the mean is taken over."""
 
 
-class OptimizerConfig(Config):
+class OptimizerConfig(AdamWConfig):
     """AdamW and its batches."""
 
     lr: Positive = 2e-3
@@ -64,16 +65,8 @@ class OptimizerConfig(Config):
     """Share of the last stage over whose end it falls to 0 in a straight line; published runs keep it constant."""
     betas: tuple[Share, Share] = (0.9, 0.95)
     """Of the two moments."""
-    weight_decay: Weight = 0.01
-    """Of every weight."""
-    max_grad_norm: Positive = 1.0
-    """Norm that a longer gradient is cut to."""
     batch_size: Count = 64
     """Rows of a step."""
-    length_window: Count = 8
-    """Batches that are drawn at once and parted by length, so that rows need little padding; 1 draws each by itself."""
-    micro_batch: Annotated[int | None, Field(ge=1)] = None
-    """Rows that the model runs at once, to save memory; the whole batch when not given."""
 
 
 class ThoughtConfig(Config):

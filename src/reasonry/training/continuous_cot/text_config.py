@@ -17,6 +17,7 @@ import tyro
 from pydantic import Field, model_validator
 
 from reasonry.core.config import Config, Neutral
+from reasonry.core.fine_tuning import AdapterConfig
 from reasonry.core.models.config import ModelConfig
 from reasonry.tasks.reasoning_tokens import MARKER
 from reasonry.training.continuous_cot.config import (
@@ -25,22 +26,10 @@ from reasonry.training.continuous_cot.config import (
     EvaluationConfig,
     NotNegative,
     OptimizerConfig,
-    Positive,
     ThoughtConfig,
     TrainSettings,
 )
 from reasonry.training.continuous_cot.methods import Method, find_methods
-
-
-class AdapterConfig(Config):
-    """Low-rank adapters of every linear layer instead of all weights; rows of new tokens are trained besides."""
-
-    rank: NotNegative = 16
-    """Rank; 0 trains all weights, which then are float32 unless another number format is named."""
-    alpha: Positive = 32.0
-    """Scale; the adapters' output is multiplied by alpha / rank."""
-    targets: tuple[str, ...] = ()
-    """Names of the layers that get one; every linear layer but the head when not given."""
 
 
 class WordsConfig(Config):

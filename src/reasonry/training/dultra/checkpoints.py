@@ -15,15 +15,13 @@ to the next. A loaded model is tried out on a few random tokens first, see `cond
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 from reasonry.core import optional
-from reasonry.core.atomic import fsync_dir, tmp_sibling, write_json
+from reasonry.core.atomic import write_json
 from reasonry.core.models.config import ModelConfig
 from reasonry.core.models.device import best_device
 from reasonry.core.models.find import find_model
@@ -31,7 +29,8 @@ from reasonry.core.models.load import identity_of, load_pretrained, load_weights
 from reasonry.core.models.quiet import quiet_transformers
 from reasonry.core.models.safety import check_folder
 from reasonry.core.models.source import Source
-from reasonry.errors import ConfigError, DataError, ResourceError
+from reasonry.core.whole_folder import whole_folder
+from reasonry.errors import ConfigError, DataError
 from reasonry.tasks.token_tasks.find import make_task
 from reasonry.tasks.token_tasks.ledger import Ledger
 from reasonry.tasks.token_tasks.pairs import Pairs
@@ -164,11 +163,7 @@ def save_denoiser(
     """
     if folder.exists() and not (folder / "config.json").is_file() and any(folder.iterdir()):
         raise ConfigError("the folder holds something else", place=str(folder), remedy="Give a new one.")
-    from safetensors import SafetensorError
-
-    tmp, old = tmp_sibling(folder), tmp_sibling(folder)
-    try:
-        tmp.mkdir(parents=True)
+    with whole_folder(folder, "the denoiser") as tmp:
         if isinstance(denoiser, TinyDenoiser):
             denoiser.save(tmp)
         else:
@@ -177,18 +172,6 @@ def save_denoiser(
             write_json(tmp / _SAVED, _saved(denoiser))
         if tokenizer is not None:
             tokenizer.save_pretrained(tmp)
-        if folder.exists():
-            os.rename(folder, old)
-        os.rename(tmp, folder)
-        fsync_dir(folder.parent)
-    except (OSError, SafetensorError) as e:
-        if old.exists() and not folder.exists():
-            os.rename(old, folder)
-        raise ResourceError(f"cannot save the denoiser: {e}", place=str(folder), remedy="Free some space.") from e
-    finally:
-        shutil.rmtree(tmp, ignore_errors=True)
-        if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
 
 
 # --- loading with transformers ------------------------------------------------------------------------

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +19,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from reasonry.core import optional
-from reasonry.core.atomic import fsync_dir, tmp_sibling, write_json
+from reasonry.core.atomic import write_json
 from reasonry.core.models.config import ModelConfig
 from reasonry.core.models.device import best_device, device_error, torch_dtype
 from reasonry.core.models.find import find_model
 from reasonry.core.models.load import load_causal_lm
 from reasonry.core.models.quiet import quiet_transformers
 from reasonry.core.models.source import Source
+from reasonry.core.whole_folder import whole_folder
 from reasonry.errors import ConfigError, DataError, ReasonryError, ResourceError
 from reasonry.training.continuous_cot.latent.chain_inputs import Feedback
 from reasonry.training.continuous_cot.latent.edges import PackedEdges
@@ -106,24 +105,8 @@ def save(latent: LatentCausalLM, folder: Path) -> None:
     """
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "config.json").is_file())):
         raise ConfigError("it holds something else than a model", place=str(folder), remedy="Give a new folder.")
-    from safetensors import SafetensorError
-
-    tmp, old = tmp_sibling(folder), tmp_sibling(folder)
-    try:
-        tmp.mkdir(parents=True)
+    with whole_folder(folder, "the model") as tmp:
         _write(latent, tmp)
-        if folder.exists():
-            os.rename(folder, old)
-        os.rename(tmp, folder)
-        fsync_dir(folder.parent)
-    except (OSError, SafetensorError) as e:
-        if old.exists() and not folder.exists():
-            os.rename(old, folder)
-        raise ResourceError(f"cannot save the model: {e}", place=str(folder), remedy="Free some space.") from e
-    finally:
-        shutil.rmtree(tmp, ignore_errors=True)
-        if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
 
 
 def push(latent: LatentCausalLM, repo_id: str, *, private: bool, message: str) -> str:

@@ -29,8 +29,9 @@ from reasonry.core.report import (
 from reasonry.core.report.model import Cell
 from reasonry.core.report.training import step_chart
 from reasonry.core.rows import Row
+from reasonry.core.stats import Share
 from reasonry.training.continuous_cot.methods import REFERENCE
-from reasonry.training.continuous_cot.train.results import MethodResult, Pair, Share
+from reasonry.training.continuous_cot.train.results import MethodResult, Pair
 from reasonry.training.continuous_cot.train.run import Trained
 from reasonry.training.continuous_cot.train.tables import CONTROL, control_verdict, p_text, subject
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from reasonry.core.stats import Share
 from reasonry.training.continuous_cot.methods import REFERENCE
-from reasonry.training.continuous_cot.train.results import MethodResult, Pair, Share
+from reasonry.training.continuous_cot.train.results import MethodResult, Pair
 from reasonry.training.continuous_cot.train.run import Trained
 
 CONTROL = "pause"

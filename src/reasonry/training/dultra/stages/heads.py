@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
-from reasonry.core.atomic import fsync_dir, tmp_sibling
 from reasonry.core.models.quiet import quiet_transformers
-from reasonry.errors import ConfigError, ResourceError
+from reasonry.core.whole_folder import whole_folder
+from reasonry.errors import ConfigError
 from reasonry.training.dultra.config import HeadConfig
 from reasonry.training.dultra.denoiser import Denoiser
 from reasonry.training.dultra.planner import PlannerConfig, PlannerHead
@@ -58,18 +56,5 @@ def save_planner(head: PlannerHead, folder: Path) -> None:
     Raises:
         ResourceError: The disk is full or not writable.
     """
-    tmp = tmp_sibling(folder)
-    try:
-        tmp.mkdir(parents=True)
-        with quiet_transformers():
-            head.save_pretrained(tmp)
-        old = tmp_sibling(folder)
-        if folder.exists():
-            os.rename(folder, old)
-        os.rename(tmp, folder)
-        fsync_dir(folder.parent)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as e:
-        raise ResourceError(f"cannot save the planner: {e.strerror or e}", place=str(folder)) from e
-    finally:
-        shutil.rmtree(tmp, ignore_errors=True)
+    with whole_folder(folder, "the planner") as tmp, quiet_transformers():
+        head.save_pretrained(tmp)

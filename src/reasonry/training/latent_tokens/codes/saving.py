@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from reasonry.core.atomic import fsync_dir, tmp_sibling, write_json
+from reasonry.core.atomic import write_json
 from reasonry.core.config import from_dict
 from reasonry.core.models.tokenizer import load_tokenizer
-from reasonry.errors import ConfigError, DataError, ResourceError
+from reasonry.core.whole_folder import whole_folder
+from reasonry.errors import ConfigError, DataError
 from reasonry.training.latent_tokens.codes.codec import TextCodec
 from reasonry.training.latent_tokens.codes.config import CodecConfig
 from reasonry.training.latent_tokens.fingerprint import check_fingerprint, tokenizer_fingerprint
@@ -132,28 +131,13 @@ def save_codes(codec: TextCodec, tokenizer: PreTrainedTokenizerBase, folder: Pat
     """
     if folder.exists() and not (folder / SETTINGS).is_file() and any(folder.iterdir()):
         raise ConfigError("the folder holds something else", place=str(folder), remedy="Give a new one.")
-    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     info = CodesInfo(codec.config, tokenizer_fingerprint(tokenizer), codec.known.vocab_size, codec_hash(codec), folder)
-    tmp, old = tmp_sibling(folder), tmp_sibling(folder)
-    try:
-        tmp.mkdir(parents=True)
+    with whole_folder(folder, "the codes") as tmp:
         save_file({name: value.cpu().contiguous() for name, value in codec.state_dict().items()}, tmp / WEIGHTS)
         tokenizer.save_pretrained(tmp / TOKENIZER)
         write_json(tmp / SETTINGS, _settings(info))
-        if folder.exists():
-            os.rename(folder, old)
-        os.rename(tmp, folder)
-        fsync_dir(folder.parent)
-    except (OSError, SafetensorError) as e:
-        if old.exists() and not folder.exists():
-            os.rename(old, folder)
-        raise ResourceError(f"cannot save the codes: {e}", place=str(folder), remedy="Free some space.") from e
-    finally:
-        shutil.rmtree(tmp, ignore_errors=True)
-        if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
     return info
 
 

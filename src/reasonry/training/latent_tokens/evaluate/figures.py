@@ -10,45 +10,14 @@ Degenerate: of a single question there is no bootstrap interval.
 # pyright: strict
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reasonry.core.stats import bootstrap, wilson
+from reasonry.core.stats import bootstrap
 
 _SEED = 20250206
-
-
-class Share(NamedTuple):
-    """How many of how many.
-
-    Attributes:
-        num: Those counted.
-        of: All.
-    """
-
-    num: int
-    of: int
-
-    @property
-    def value(self) -> float:
-        """The share; NaN of nothing."""
-        return self.num / self.of if self.of else float("nan")
-
-    @property
-    def low(self) -> float:
-        """Lower end of Wilson's 95 % interval."""
-        return wilson(self.num, self.of).low
-
-    @property
-    def high(self) -> float:
-        """Upper end of it."""
-        return wilson(self.num, self.of).high
-
-    def to_json(self) -> dict[str, Any]:
-        """The counts, the share and its interval."""
-        return {"num": self.num, "of": self.of, "value": self.value, "low": self.low, "high": self.high}
 
 
 class Mean(NamedTuple):

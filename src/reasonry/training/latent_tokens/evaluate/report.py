@@ -25,6 +25,7 @@ from reasonry.core.report import (
 )
 from reasonry.core.report.model import Cell
 from reasonry.core.rows import Row
+from reasonry.core.stats import Share
 from reasonry.tasks.maze.scene import scene
 from reasonry.tasks.maze.words import parse_plan, parse_question
 from reasonry.training.latent_tokens.evaluate.charts import (
@@ -36,7 +37,7 @@ from reasonry.training.latent_tokens.evaluate.charts import (
     places_chart,
 )
 from reasonry.training.latent_tokens.evaluate.evaluated import Evaluated
-from reasonry.training.latent_tokens.evaluate.figures import Mean, Share
+from reasonry.training.latent_tokens.evaluate.figures import Mean
 from reasonry.training.latent_tokens.evaluate.maze_chart import maze_chart
 from reasonry.training.latent_tokens.evaluate.results import reference_of
 from reasonry.training.latent_tokens.evaluate.tables import shown, solved_name

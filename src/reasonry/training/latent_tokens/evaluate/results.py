@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from reasonry.core.plain import plain
 from reasonry.core.rows import Row
-from reasonry.core.stats import holm, mcnemar_exact
+from reasonry.core.stats import Share, holm, mcnemar_exact
 from reasonry.errors import DataError
-from reasonry.training.latent_tokens.evaluate.figures import Mean, Share, mean_of, ratio_of
+from reasonry.training.latent_tokens.evaluate.figures import Mean, mean_of, ratio_of
 from reasonry.training.latent_tokens.mixing.methods import METHODS, REFERENCE
 
 BASELINE = "cot"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reasonry.core.rows import Row
+from reasonry.core.stats import Share
 from reasonry.core.text import strip_controls
 from reasonry.training.latent_tokens.evaluate.evaluated import Evaluated
-from reasonry.training.latent_tokens.evaluate.figures import Mean, Share
+from reasonry.training.latent_tokens.evaluate.figures import Mean
 from reasonry.training.latent_tokens.evaluate.results import MethodResult
 from reasonry.training.latent_tokens.evaluate.verdicts import bargain, missing, p_text, verdicts
 

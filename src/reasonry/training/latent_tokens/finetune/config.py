@@ -14,7 +14,9 @@ from typing import Annotated, Literal, Self
 import tyro
 from pydantic import Field, model_validator
 
+from reasonry.core import fine_tuning
 from reasonry.core.config import Config, Neutral
+from reasonry.core.fine_tuning import AdamWConfig
 from reasonry.core.models.config import ModelConfig
 from reasonry.training.latent_tokens.mixing.laws import PUBLISHED_M_MAX_TOK
 from reasonry.training.latent_tokens.mixing.methods import Method, find_methods
@@ -59,15 +61,11 @@ class ShapeConfig(Config):
         return self
 
 
-class AdapterConfig(Config):
+class AdapterConfig(fine_tuning.AdapterConfig):
     """Low-rank adapters of linear layers instead of all weights; rows of the added tokens are trained besides."""
 
     rank: NotNegative = 0
     """Rank; 0 trains all weights, which then are float32 unless another number format is named."""
-    alpha: Positive = 32.0
-    """Scale; the adapters' output is multiplied by alpha / rank."""
-    targets: tuple[str, ...] = ()
-    """Names of the layers that get one; every linear layer but the head when not given."""
 
 
 class MixConfig(Config):
@@ -92,29 +90,6 @@ class MixConfig(Config):
     """Removed tokens after which icot forgets the moments of the optimizer. Published: 1."""
     num_pauses: Annotated[int | None, Field(ge=0)] = None
     """Pauses of method pause; as many as method latent has codes on average when not given."""
-
-
-class OptimizerConfig(Config):
-    """AdamW and its batches."""
-
-    lr: Positive = 1e-3
-    """Learning rate."""
-    warmup_steps: NotNegative = 20
-    """Steps over which it rises from 0."""
-    decay: Share = 0.5
-    """Share of the training over whose end it falls to 0 in a straight line."""
-    betas: tuple[Share, Share] = (0.9, 0.98)
-    """Of the two moments."""
-    weight_decay: Weight = 0.01
-    """Of every weight."""
-    max_grad_norm: Positive = 1.0
-    """Norm that a longer gradient is cut to."""
-    batch_size: Count = 32
-    """Rows of a step."""
-    length_window: Count = 8
-    """Batches that are drawn at once and parted by length, so that rows need little padding; 1 draws each by itself."""
-    micro_batch: Annotated[int | None, Field(ge=1)] = None
-    """Rows that the model runs at once, to save memory; the whole batch when not given."""
 
 
 class LookConfig(Config):
@@ -148,7 +123,7 @@ class FinetuneSettings(Config):
     trainer: Literal["plain", "trl"] = "plain"
     """The loop of this package, or TRL's SFTTrainer on the same rows."""
     mix: MixConfig = MixConfig()
-    optimizer: OptimizerConfig = OptimizerConfig()
+    optimizer: AdamWConfig = AdamWConfig()
     adapter: AdapterConfig = AdapterConfig()
     shape: ShapeConfig = ShapeConfig()
     looks: LookConfig = LookConfig()

@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import copy
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from reasonry.core.atomic import fsync_dir, tmp_sibling, write_json
+from reasonry.core.atomic import write_json
 from reasonry.core.models.quiet import quiet_transformers
 from reasonry.core.scoped_random import drawing_from
-from reasonry.errors import ConfigError, DataError, ResourceError
+from reasonry.core.whole_folder import whole_folder
+from reasonry.errors import ConfigError, DataError
 from reasonry.training.latent_tokens.mixing.latent_ids import LatentIds
 from reasonry.training.latent_tokens.mixing.new_rows import mean_row
 from reasonry.training.latent_tokens.mixing.vocabulary import PAD_TO_MULTIPLE_OF, latent_ids
@@ -86,28 +85,13 @@ def save_merged(
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "config.json").is_file())):
         raise ConfigError("it holds something else than a model", place=str(folder), remedy="Give a new folder.")
     check_tokenizer(config, tokenizer, place="tokenizer")
-    from safetensors import SafetensorError
 
     plain = merged(model, num_tokens=_num_tokens(tokenizer), pad_to_multiple_of=pad_to_multiple_of)
-    tmp, old = tmp_sibling(folder), tmp_sibling(folder)
-    try:
-        tmp.mkdir(parents=True)
+    with whole_folder(folder, "the model") as tmp:
         with quiet_transformers():
             plain.save_pretrained(tmp)
             tokenizer.save_pretrained(tmp)
         write_json(tmp / FILE, _as_json(config))
-        if folder.exists():
-            os.rename(folder, old)
-        os.rename(tmp, folder)
-        fsync_dir(folder.parent)
-    except (OSError, SafetensorError) as e:
-        if old.exists() and not folder.exists():
-            os.rename(old, folder)
-        raise ResourceError(f"cannot save the model: {e}", place=str(folder), remedy="Free some space.") from e
-    finally:
-        shutil.rmtree(tmp, ignore_errors=True)
-        if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
 
 
 def merged(model: Any, *, num_tokens: int, pad_to_multiple_of: int | None = None) -> PreTrainedModel:

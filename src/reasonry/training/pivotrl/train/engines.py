@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +13,7 @@ from reasonry.core import atomic
 from reasonry.core.models import LoadedModel, quiet_transformers
 from reasonry.core.models.adapter import CONFIG, portable_name
 from reasonry.core.run import Run
+from reasonry.core.whole_folder import whole_folder
 from reasonry.core.work import Say, working
 from reasonry.errors import Interrupted
 from reasonry.training.pivotrl.config import TrainConfig
@@ -106,7 +105,7 @@ def _minimal(task: Task, run: Run | None, say: Say) -> Path:
             trainer.stop()
             raise
     name = "adapter" if config.lora.rank else "model"
-    with _saving(folder / name) as target, quiet_transformers():
+    with whole_folder(folder / name, "the weights") as target, quiet_transformers():
         if config.lora.rank:
             save_adapter(loaded.model, config.lora, target, base=loaded.name)
         else:
@@ -142,7 +141,7 @@ def _with_trl(task: Task, run: Run | None, say: Say) -> Path:
         if run is None:
             trainer.save_model(str(folder / name))  # takes part in gathering the weights; the first process writes
             return folder / name
-        with _saving(folder / name) as target:
+        with whole_folder(folder / name, "the weights") as target:
             trainer.save_model(str(target))
             (target / "training_args.bin").unlink(missing_ok=True)  # a pickle, which nothing here reads
             if config.lora.rank:
@@ -155,18 +154,3 @@ def _name_base(adapter: Path, name: str) -> None:
     path = adapter / CONFIG
     settings = json.loads(path.read_text("utf-8"))
     atomic.write_json(path, {**settings, "base_model_name_or_path": portable_name(name)})
-
-
-@contextlib.contextmanager
-def _saving(target: Path) -> Iterator[Path]:
-    """A folder beside the target that takes its place when it is whole."""
-    tmp = atomic.tmp_sibling(target)
-    tmp.mkdir()
-    try:
-        yield tmp
-    except BaseException:
-        shutil.rmtree(tmp, ignore_errors=True)
-        raise
-    shutil.rmtree(target, ignore_errors=True)
-    os.rename(tmp, target)
-    atomic.fsync_dir(target.parent)
