@@ -60,6 +60,18 @@ def test_pieces_hold_each_text_and_nothing_is_lost_between_them(kind: str) -> No
     assert pieces[0].answer[-1] == maker.eos_id
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_texts_at_once_are_the_tokens_of_each(kind: str) -> None:
+    tokenizer = with_end(kind)
+    texts = [f"{step}\n" for example in (SUM, WORDS) for step in (*example.steps, example.question)]
+    maker = PieceMaker(tokenizer)
+    ids = maker._encode(texts)
+    assert ids == [tuple(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
+    assert maker._decode(ids) == [maker.decode(each) for each in ids]
+    tokenizer.backend_tokenizer.enable_padding(length=99)  # a trainer left it like this
+    assert maker._encode(texts) == ids
+
+
 def test_a_tokenizer_that_merges_over_the_end_of_a_piece_is_why_pieces_are_tokenised_one_by_one() -> None:
     tokenizer = with_end("across spaces")
     maker = PieceMaker(tokenizer)

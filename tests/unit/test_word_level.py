@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasonry.core.models import load_tokenizer
-from reasonry.core.models.word_level import MARKER, check_words, unknown_words, word_level_tokenizer
+from reasonry.core.models.word_level import MARKER, check_words, unknown_words, word_level_tokenizer, words_of
 from reasonry.errors import ConfigError, DataError
 from reasonry.tasks import reasoning_tokens
 from reasonry.tasks.maze.words import WORDS
@@ -47,6 +47,30 @@ def test_decoding_gives_words_joined_by_single_spaces(words: list[str]) -> None:
     found = ids("  ".join(words))
     assert len(found) == len(words)
     assert TOKENIZER.decode(found) == " ".join(words)
+
+
+MARKED = "Every gorpus is a jompus, so -3 < 10-3.5 (is it?)\n### Tom's <<52/2=26>> jompus."
+
+
+def test_marks_are_parted_from_words_and_numbers_stay_whole() -> None:
+    words = words_of(MARKED, parts_marks=True)
+    assert words[:9] == ["Every", "gorpus", "is", "a", "jompus", ",", "so", "-3", "<"]
+    assert words[9:18] == ["10", "-", "3.5", "(", "is", "it", "?", ")", "###"]
+    assert words[18:] == ["Tom", "'", "s", "<", "<", "52", "/", "2", "=", "26", ">", ">", "jompus", "."]
+    tokenizer = word_level_tokenizer(list(dict.fromkeys(words)), parts_marks=True)
+    found = list(tokenizer(MARKED)["input_ids"])
+    assert tokenizer.unk_token_id not in found
+    told = tokenizer.convert_ids_to_tokens(found)
+    assert told == [*words[:17], "\n", *words[17:]], "the tokenizer parts a text as words_of does"
+    assert words_of("a. b") == ["a.", "b"]
+
+
+@given(st.text(alphabet="ab1.,-#?' \n", max_size=20))
+def test_the_tokenizer_parts_texts_as_words_of_does(text: str) -> None:
+    words = words_of(text, parts_marks=True)
+    tokenizer = word_level_tokenizer(list(dict.fromkeys([*words, "x"])), parts_marks=True)
+    told = tokenizer.convert_ids_to_tokens(list(tokenizer(text)["input_ids"]))
+    assert [word for word in told if word != "\n"] == words
 
 
 def test_special_tokens_are_left_out_where_that_is_asked_for() -> None:

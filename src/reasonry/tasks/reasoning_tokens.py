@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from reasonry.core.outcome import Outcome
@@ -175,9 +176,9 @@ class PieceMaker:
     def lossy(self, examples: Sequence[Example], pieces: Sequence[Pieces]) -> Lossy:
         """Count the examples whose steps and answer do not come back from their ids."""
         num, text, back = 0, "", ""
-        for example, piece in zip(examples, pieces, strict=True):
+        replies = [[*chain.from_iterable(piece.steps), *piece.answer[:-1]] for piece in pieces]
+        for example, read in zip(examples, self._decode(replies), strict=True):
             told = " ".join([*example.steps, self.marker, example.answer])
-            read = self.decode([*(t for step in piece.steps for t in step), *piece.answer[:-1]])
             if _folded(told) != _folded(read):
                 text, back = (text, back) if num else (" ".join(told.split()), " ".join(read.split()))
                 num += 1
@@ -197,7 +198,20 @@ class PieceMaker:
 
     # ------------------------------------------------------------ tokens
 
+    def _fast(self) -> Any:
+        """The library below a fast tokenizer, which takes many texts at less than half the cost; None without one."""
+        found = getattr(self._tokenizer, "backend_tokenizer", None)
+        # It pads and cuts as it was last told to, so it is asked only where nobody told it to.
+        return found if found is not None and found.padding is None and found.truncation is None else None
+
+    def _decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        if (fast := self._fast()) is not None:
+            return list(fast.decode_batch(list(map(list, ids)), skip_special_tokens=True))
+        return [self.decode(each) for each in ids]
+
     def _encode(self, texts: Sequence[str]) -> list[Ids]:
+        if (fast := self._fast()) is not None:
+            return [tuple(each.ids) for each in fast.encode_batch_fast(list(texts), add_special_tokens=False)]
         encoded = self._tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"] if texts else []
         return [tuple(ids) for ids in encoded]
 

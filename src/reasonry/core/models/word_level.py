@@ -2,13 +2,16 @@ r"""A tokenizer with one token a word, for models that are trained from scratch 
 
     0 <pad>   1 <eos>   2 <unk>   3 newline   4 .. words, in the order given, and the answer marker behind them
 
-Text is split at white space; a newline is a token of its own. Decoding joins words with single spaces, so a text comes
-back up to its spaces. A word outside the vocabulary becomes ``<unk>``, from which nothing comes back: `check_words`
-refuses texts that hold one, where they are used.
+Text is split at white space; a newline is a token of its own. With ``parts_marks`` every punctuation mark is a token
+of its own, too, so that ``wumpus.`` is the word ``wumpus``: a small model does not find the one in the other. Numbers
+stay whole. Decoding joins words with single spaces, so a text comes back up to its spaces. A word outside the
+vocabulary becomes ``<unk>``, from which nothing comes back: `check_words` refuses texts that hold one, where they are
+used.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -24,13 +27,22 @@ SPECIAL_WORDS = (PAD, EOS, UNK)
 NEWLINE = "\n"
 MARKER = "###"
 _NUM_SHOWN = 5
+_NUMBER = r"(?:(?<![\w)])-)?\d+(?:[.,]\d+)*"
 
 
-def word_level_tokenizer(words: Sequence[str], *, marker: str = MARKER) -> PreTrainedTokenizerFast:
+def words_of(text: str, *, marker: str = MARKER, parts_marks: bool = False) -> list[str]:
+    """The words of a text, as the tokenizer with the same settings parts it; newlines are none of them."""
+    return re.findall(_word(marker), text) if parts_marks else text.split()
+
+
+def word_level_tokenizer(
+    words: Sequence[str], *, marker: str = MARKER, parts_marks: bool = False
+) -> PreTrainedTokenizerFast:
     """A tokenizer of these words.
 
     Args:
         words: The vocabulary, without white space, each once. Same words in the same order give the same ids.
+        parts_marks: Part punctuation marks from words; the vocabulary must have them.
         marker: What stands before an answer; it becomes the last word unless it is one already. Empty for none; one
             of several words needs each of them.
 
@@ -59,7 +71,10 @@ def word_level_tokenizer(words: Sequence[str], *, marker: str = MARKER) -> PreTr
     made = Tokenizer(models.WordLevel(vocabulary, unk_token=UNK))
     # Removing the other white space first leaves every newline as a piece of its own, runs of them included.
     blanks = pre_tokenizers.Split(Regex(r"[^\S\n]+"), "removed")
-    made.pre_tokenizer = pre_tokenizers.Sequence([blanks, pre_tokenizers.Split(NEWLINE, "isolated")])
+    parts = [blanks, pre_tokenizers.Split(NEWLINE, "isolated")]
+    if parts_marks:
+        parts.append(pre_tokenizers.Split(Regex(_word(marker)), "isolated"))
+    made.pre_tokenizer = pre_tokenizers.Sequence(parts)
     return PreTrainedTokenizerFast(
         tokenizer_object=made,
         pad_token=PAD,
@@ -68,6 +83,11 @@ def word_level_tokenizer(words: Sequence[str], *, marker: str = MARKER) -> PreTr
         clean_up_tokenization_spaces=False,
         padding_side="right",
     )
+
+
+def _word(marker: str) -> str:
+    """A pattern of the marker's words, numbers, other words and single marks."""
+    return "|".join([*map(re.escape, marker.split()), _NUMBER, r"\w+", r"[^\w\s]"])
 
 
 def unknown_words(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> dict[str, int]:

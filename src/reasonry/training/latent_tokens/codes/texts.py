@@ -135,7 +135,7 @@ def make_tokenizer(
     """The tokenizer of a name.
 
     Args:
-        name: Hub id, folder, alias; or ``words`` for one token a word of ``texts``.
+        name: Hub id, folder, alias; or ``words`` for one token for every word and mark of ``texts``.
         texts: Training examples.
         marker: Before the answer; a word of its own.
         data: Name of the texts: of mazes all words are known beforehand.
@@ -148,15 +148,16 @@ def make_tokenizer(
         from reasonry.core.models.tokenizer import load_tokenizer
 
         return load_tokenizer(name, options).tokenizer
-    from reasonry.core.models.word_level import word_level_tokenizer
+    from reasonry.core.models.word_level import word_level_tokenizer, words_of
 
     if data.partition(":")[0] == "maze":
         from reasonry.tasks.maze.words import WORDS as MAZE_WORDS
 
         return word_level_tokenizer(MAZE_WORDS, marker=marker)
-    found = dict.fromkeys(word for text in texts for part in _parts(text) for word in part.split())
+    parts = (part for text in texts for part in _parts(text))
+    found = dict.fromkeys(word for part in parts for word in words_of(part, marker=marker, parts_marks=True))
     # Digits besides: an answer of a split that is not read here may be one.
-    return word_level_tokenizer([*dict.fromkeys([*found, *_DIGITS])], marker=marker)
+    return word_level_tokenizer([*dict.fromkeys([*found, *_DIGITS])], marker=marker, parts_marks=True)
 
 
 def tokenise(maker: PieceMaker, read: Read, *, say: Say = say_nothing) -> list[Tokenised]:
