@@ -29,6 +29,7 @@ from reasonry.core.report.style import LIGHT
 _MAX_DOTTED = 40
 _MAX_NUMBERED_COLUMNS = 8
 _MAX_NUMBERED_CELLS = 120
+_FEW_TICKS = 6
 
 
 def curve_chart(
@@ -233,8 +234,13 @@ def _positions(positions: Sequence[float], title: str, *, log_x: bool) -> Spec:
     """The x channel of curves: powers of two on a logarithmic axis, whole numbers where all are whole."""
     if not log_x:
         x = quantity("x", title, "", zero=False, nice=False)
-        if all(p == int(p) for p in positions if math.isfinite(p)):
+        finite = [p for p in positions if math.isfinite(p)]
+        if all(p == int(p) for p in finite):
             x["axis"] |= {"tickMinStep": 1, "format": ",d"}
+            low, high = (int(min(finite)), int(max(finite))) if finite else (0, 0)
+            if high - low < _FEW_TICKS:  # Vega would put ticks between them, and their labels would be those beside
+                whole = list(range(low, high + 1))
+                x["axis"] |= {"values": whole, "tickCount": len(whole)}
         return x
     if not positions or positions[0] <= 0:
         raise ValueError("a logarithmic x axis needs positive positions")

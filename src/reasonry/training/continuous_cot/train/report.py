@@ -107,7 +107,6 @@ def _outcome(done: Trained, finished: Sequence[MethodResult]) -> Section:
         )
     columns = [
         Column("method"),
-        Column("what it is"),
         Column("right", "percent", 1),
         Column("of the candidates", "percent", 1),
         Column("ties", "integer"),
@@ -121,7 +120,6 @@ def _outcome(done: Trained, finished: Sequence[MethodResult]) -> Section:
     rows: list[list[Cell]] = [
         [
             m.name,
-            m.about,
             _estimate(m.exact),
             None if m.candidates is None else _estimate(m.candidates),
             m.num_ties,
@@ -143,6 +141,7 @@ def _outcome(done: Trained, finished: Sequence[MethodResult]) -> Section:
             Table(
                 columns, rows, "All methods", "Tokens and slots are those of an answer; seconds are those of training."
             ),
+            Table([Column("method"), Column("what it is")], [[m.name, m.about] for m in finished]),
         ]
     if done.pairs:
         blocks.append(_pairs(done.pairs))

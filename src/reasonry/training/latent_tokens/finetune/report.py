@@ -117,7 +117,6 @@ def _outcome(done: Finetuned) -> Section:
         )
     columns = [
         Column("method"),
-        Column("what it is"),
         Column("text", "decimal", 1),
         Column("codes", "decimal", 1),
         Column("markers", "decimal", 1),
@@ -131,13 +130,13 @@ def _outcome(done: Finetuned) -> Section:
     rows = [_cells(m, done) for m in done.methods]
     note = f"Tokens are means of a training row, nats means of a token. Reasoning has {done.mean_cot_tok:.1f} tokens."
     blocks.append(Table(columns, rows, "All methods", note))
+    blocks.append(Table([Column("method"), Column("what it is")], [[m.name, m.about] for m in done.methods]))
     return Section("What came out", blocks)
 
 
 def _cells(m: MethodResult, done: Finetuned) -> list[Cell]:
     return [
         m.name,
-        m.about,
         m.text_tok,
         m.codes,
         m.markers,
