@@ -87,6 +87,16 @@ METHODS: tuple[Method, ...] = (
         "docs/test_time.md",
     ),
     Method(
+        "out-of-context",
+        "understanding",
+        "reasonry.understanding.out_of_context",
+        "arXiv 2506.10887",
+        "preview",
+        ("probe out-of-context",),
+        "audit what a fine-tune on facts will make a model infer about others, and hallucinate",
+        "docs/out_of_context.md",
+    ),
+    Method(
         "ppe",
         "evaluation",
         "reasonry.evaluation.ppe",
@@ -155,8 +165,8 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "probe",
         "reasonry.cli.probe:main",
-        "superposition",
-        "look inside a model: what a continuous thought holds at once",
+        "out-of-context|superposition",
+        "look inside a model: what a fine-tune on facts makes it infer; what a continuous thought holds at once",
     ),
     Verb("data", "reasonry.cli.data:main", "make|check", "make problems, or check a data file line by line"),
     Verb("reproduce", "reasonry.cli.reproduce:main", "[CLAIM...]", "measure claims and print PASS or FAIL"),

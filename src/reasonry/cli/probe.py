@@ -8,6 +8,10 @@ from reasonry.cli.actions import dispatch
 from reasonry.cli.output import Output
 
 PROBES = {
+    "out-of-context": (
+        "reasonry.cli.probe_out_of_context:main",
+        "what a fine-tune on facts makes a model infer, and hallucinate: scan a file, audit a model, see why",
+    ),
     "superposition": (
         "reasonry.cli.probe_superposition:main",
         "which vertices of a graph a continuous thought holds at once, and which edges it came from",

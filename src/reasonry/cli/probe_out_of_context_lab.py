@@ -6,14 +6,18 @@ from collections.abc import Sequence
 
 from reasonry.cli.output import Output
 from reasonry.core import flags
-from reasonry.errors import EXIT_OK
+from reasonry.errors import EXIT_OK, ConfigError, nearest
 from reasonry.understanding.out_of_context.theory.config import PRESETS, VERB
 
 
 def main(args: Sequence[str], out: Output) -> int:
     """Train small models on the symbolic task, and compare them with the closed forms."""
-    preset = args[0] if args and args[0] in PRESETS else "fixed-attention"
-    rest = args[1:] if args and args[0] in PRESETS else args
+    preset, rest = "fixed-attention", args
+    if args and not args[0].startswith(("-", "@")):
+        preset, rest = args[0], args[1:]
+    if preset not in PRESETS:
+        hint = nearest(preset, PRESETS) or f"Presets: {', '.join(PRESETS)}."
+        raise ConfigError(f"unknown preset {preset!r}", place=VERB, remedy=hint)
     config = flags.parse(PRESETS[preset], rest, prog=f"reasonry {VERB} {preset}")
     from reasonry.understanding.out_of_context.theory.report import lab_report
     from reasonry.understanding.out_of_context.theory.run import lab

@@ -246,7 +246,7 @@ def _positions(positions: Sequence[float], title: str, *, log_x: bool) -> Spec:
         raise ValueError("a logarithmic x axis needs positive positions")
     x = quantity("x", title, ",.4~g", type="log", base=2, nice=False)
     powers = range(math.floor(math.log2(positions[0])), math.ceil(math.log2(positions[-1])) + 1)
-    values = [2.0**p for p in powers][:: max(1, len(powers) // 8)]
+    values = [2.0**p for p in powers][:: -(-len(powers) // 8)]
     # With fewer ticks asked for than values given, Vega leaves out every other one.
     x["axis"] |= {"values": values, "tickCount": len(values)}
     return x

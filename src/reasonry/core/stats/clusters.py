@@ -77,7 +77,7 @@ def cluster_bootstrap(
     rng = stream(seed, "cluster_bootstrap")
     distribution = np.empty(num_boot)
     for i in range(num_boot):
-        drawn = [members[k] for k in rng.integers(0, names.size, size=names.size)]
+        drawn: list[NDArray[np.int64]] = [members[k] for k in rng.integers(0, names.size, size=names.size)]
         if within:
             drawn = [one[rng.integers(0, one.size, size=one.size)] for one in drawn]
         distribution[i] = _finite(of(rows[np.concatenate(drawn)]), "resample")

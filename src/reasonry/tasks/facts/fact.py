@@ -118,20 +118,18 @@ class _Spellings:
     """The first spelling of each text, and how many later ones differ."""
 
     def __init__(self) -> None:
-        self._first_by_text: dict[str, str] = {}
+        self.known: dict[str, str] = {}
         self._first_by_key: dict[str, str] = {}
         self.num_respelled = 0
 
     def first(self, text: str) -> str:
-        """The first spelling of ``text``, without white space around it."""
-        known = self._first_by_text.get(text)
-        if known is None:
-            shown = unicodedata.normalize("NFC", " ".join(text.split()))
-            known = self._first_by_key.setdefault(same_text(text), shown)
-            if known != shown:
-                self.num_respelled += 1
-            self._first_by_text[text] = known
-        return known
+        """The first spelling of ``text``, without white space around it; ``known`` has it from then on."""
+        shown = unicodedata.normalize("NFC", " ".join(text.split()))
+        spelling = self._first_by_key.setdefault(same_text(text), text if shown == text else shown)
+        if spelling != shown:
+            self.num_respelled += 1
+        self.known[text] = spelling
+        return spelling
 
 
 def fact_table(facts: Iterable[Fact], *, dropped: Iterable[Dropped] = (), source: str = "") -> FactTable:
@@ -145,10 +143,13 @@ def fact_table(facts: Iterable[Fact], *, dropped: Iterable[Dropped] = (), source
     subjects, relations, objects = _Spellings(), _Spellings(), _Spellings()
     kept: dict[tuple[str, str], Fact] = {}
     refused: dict[tuple[str, str], set[str]] = {}
-    out = list(dropped)
+    out: list[Dropped] = []
+    subject_of, relation_of, object_of = subjects.known.get, relations.known.get, objects.known.get
     for fact in facts:
-        subject, relation = subjects.first(fact.subject), relations.first(fact.relation)
-        answer = objects.first(fact.object)
+        # An empty text is looked up anew each time, which does no harm: it is left out.
+        subject = subject_of(fact.subject) or subjects.first(fact.subject)
+        relation = relation_of(fact.relation) or relations.first(fact.relation)
+        answer = object_of(fact.object) or objects.first(fact.object)
         if not (subject and relation and answer):
             out.append(Dropped("empty", fact.place, f"subject {subject!r}, relation {relation!r}, answer {answer!r}"))
             continue
@@ -169,4 +170,5 @@ def fact_table(facts: Iterable[Fact], *, dropped: Iterable[Dropped] = (), source
         detail = f"{first.subject!r} {first.relation} {first.object!r}, and {others}"
         out.append(Dropped("two-answers", first.place, detail))
     num_respelled = sum(each.num_respelled for each in (subjects, relations, objects))
-    return FactTable(tuple(kept.values()), tuple(out), source, num_respelled)
+    # What the reader left out is complete only now that it has been read to its end.
+    return FactTable(tuple(kept.values()), (*dropped, *out), source, num_respelled)

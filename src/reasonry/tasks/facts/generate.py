@@ -208,7 +208,7 @@ def _implications(groups: Sequence[FactGroup], relation: str, pairing: Pairing, 
     bridge = [(subject, group.c) for group in groups for subject in group.bridge]
     answers = [c for _, c in bridge]
     if pairing == "permuted-bridge":
-        order = seeds.stream(seed, "facts", "permuted-bridge").permutation(len(answers)).tolist()
+        order: list[int] = seeds.stream(seed, "facts", "permuted-bridge").permutation(len(answers)).tolist()
         answers = [answers[j] for j in order]
     return [fact_of(subject, relation, c) for (subject, _), c in zip(bridge, answers, strict=True)]
 

@@ -10,11 +10,13 @@ own wins, so that ``{s} speaks`` does not take what ``At home, {s} speaks`` mean
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
-from reasonry.errors import ConfigError
-from reasonry.tasks.facts.presets import PHRASINGS, SLOT, phrase
+from reasonry.errors import ConfigError, DataError
+from reasonry.tasks.facts.presets import PHRASINGS, SLOT
 
 Templates = Mapping[str, str | Sequence[str]]
 """Relation -> its template or templates; the first one that is no regular expression writes prompts."""
@@ -60,11 +62,13 @@ class Matcher:
         texts = {
             relation: (one,) if isinstance(one, str) else tuple(one) for relation, one in {**PHRASINGS, **given}.items()
         }
-        self._prompt_of = {
-            relation: next(one for one in several if _GROUP not in one).split(_OBJECT)[0].rstrip()
-            for relation, several in texts.items()
-            if any(_GROUP not in one for one in several)
-        }
+        self._prompt_of: dict[str, tuple[str, str]] = {}
+        for relation, several in texts.items():
+            before_answer = (one.split(_OBJECT)[0].rstrip() for one in several if _GROUP not in one)
+            prompt = next((one for one in before_answer if SLOT in one), None)
+            if prompt is not None:
+                before, _, after = prompt.partition(SLOT)
+                self._prompt_of[relation] = (before, after)
         compiled = [_compiled(relation, text) for relation in given for text in texts[relation]]
         self._templates = sorted(compiled, key=lambda one: -one.num_letters)
 
@@ -80,9 +84,10 @@ class Matcher:
 
     def prompt(self, subject: str, relation: str) -> str:
         """A prompt for a relation; without a template the relation's name in words, as in ``Alice Stone lives in``."""
-        return phrase(
-            subject, self._prompt_of.get(relation) or f"{SLOT} {' '.join(relation.replace('_', ' ').split())}"
-        )
+        parts = self._prompt_of.get(relation)
+        if parts is None:
+            parts = self._prompt_of[relation] = ("", f" {' '.join(relation.replace('_', ' ').split())}")
+        return f"{parts[0]}{subject}{parts[1]}"
 
 
 def _compiled(relation: str, text: str) -> _Template:
@@ -97,3 +102,24 @@ def _compiled(relation: str, text: str) -> _Template:
         raise ConfigError(f"{text!r} has no one place for the subject", place=f"templates.{relation}", remedy=remedy)
     escaped = re.escape(text.strip()).replace(re.escape(SLOT), "(?P<s>.+?)").replace(re.escape(_OBJECT), "(?P<o>.+?)")
     return _Template(relation, re.compile(escaped, re.DOTALL), _OBJECT in text, len(text))
+
+
+def read_templates(path: Path | str) -> Templates:
+    """Templates from a TOML file of lines such as ``lives_in = "{s} lives in"``, with a list for several.
+
+    Raises:
+        DataError: The file cannot be read, or a value is no text.
+    """
+    path = Path(path).expanduser()
+    remedy = 'Give a TOML file of lines such as lives_in = "{s} lives in".'
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
+        raise DataError(f"the templates cannot be read: {e}", place=str(path), remedy=remedy) from e
+    found: dict[str, str | list[str]] = {}
+    for relation, value in table.items():
+        several = cast("list[Any]", value) if isinstance(value, list) else [value]
+        if not several or not all(isinstance(one, str) for one in several):
+            raise DataError(f"{relation} is {value!r:.80}", place=str(path), remedy=remedy)
+        found[relation] = several
+    return found

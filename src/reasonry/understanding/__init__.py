@@ -1,0 +1,1 @@
+"""Understanding: what a model takes from what it is taught or shown."""
