@@ -7,7 +7,8 @@ Both give log p(candidate | prompt) over whole candidates, ten for each prompt, 
     batched          the same rows in batches of 32, padded on the left, logits of the candidate's tokens alone
 
 in three settings: candidates of one token, of several tokens, and prompts behind the same 250 tokens of facts. The ways
-take turns, so that a drifting machine slows all; their scores must be equal to 1e-4.
+take turns, so that a drifting machine slows all. "One by one" in float64 is the reference for some of the prompts: ours
+must be within 1e-4 of it, and at least 3 times as fast as one by one in float32.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ LONG = (
     " Thiruvananthapuram", " Dar es Salaam", " Llanfairpwll", " Kuala Lumpur", " Tegucigalpa",
 )  # fmt: skip
 BATCH = 32
+NUM_REFERENCE = 2
 Scores = list[tuple[float, ...]]
 
 
@@ -95,25 +97,28 @@ def measure(loaded: LoadedModel, questions: list[CandidateQuestion], rounds: int
         "one_by_one": lambda: one_by_one(loaded, questions),
         "batched": lambda: batched(loaded, questions),
     }
-    first = {name: way() for name, way in ways.items()}  # also the warm-up; ours checks itself here, once
-
-    def apart(name: str) -> float:
-        pairs = zip(first["ours"], first[name], strict=True)
-        return max(abs(a - b) for ours, theirs in pairs for a, b in zip(ours, theirs, strict=True))
-
+    first = {name: way()[:NUM_REFERENCE] for name, way in ways.items()}  # also the warm-up; ours checks itself, once
     assert scorer.describe()["unpacked_because"] == ""
+    loaded.model.double()
+    reference = one_by_one(loaded, questions[:NUM_REFERENCE])
+    loaded.model.float()
+
+    def error(name: str) -> float:
+        pairs = zip(first[name], reference, strict=True)
+        return max(abs(a - b) for found, exact in pairs for a, b in zip(found, exact, strict=True))
+
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
             start = time.perf_counter()
             way()
             seconds[name].append(time.perf_counter() - start)
-    result = {f"{name}_s": round(statistics.median(values), 3) for name, values in seconds.items()}
+    result: dict = {f"{name}_s": round(statistics.median(values), 3) for name, values in seconds.items()}
+    result |= {f"{name}_error": error(name) for name in ways}
     for name in ("one_by_one", "batched"):
         ratios = [theirs / ours for theirs, ours in zip(seconds[name], seconds["ours"], strict=True)]
         result[f"ratio_{name}"] = round(statistics.median(ratios), 2)
         result[f"ratio_{name}_range"] = [round(min(ratios), 2), round(max(ratios), 2)]
-        result[f"difference_{name}"] = apart(name)
     return result
 
 
@@ -126,20 +131,21 @@ def main() -> None:
     args = parser.parse_args()
     loaded = load_causal_lm(args.model, ModelConfig(dtype="float32", device=args.device))
     rows = {name: measure(loaded, questions, args.rounds) for name, questions in settings().items()}
-    worst = max(max(row["difference_one_by_one"], row["difference_batched"]) for row in rows.values())
-    least = min(min(row["ratio_one_by_one"], row["ratio_batched"]) for row in rows.values())
+    worst = max(row["ours_error"] for row in rows.values())
+    least = min(row["ratio_one_by_one"] for row in rows.values())
     holds = worst <= 1e-4 and least >= 3
     if args.json:
-        print(json.dumps({"rows": rows, "largest_difference": worst, "least_ratio": least, "holds": holds}))
+        print(json.dumps({"rows": rows, "largest_error": worst, "least_ratio": least, "holds": holds}))
     else:
         print(f"{args.model}, float32, {len(NAMES)} prompts with {len(SHORT)} candidates each")
         for name, row in rows.items():
             print(
                 f"  {name:<15} ours {row['ours_s']:.2f} s;  one by one {row['one_by_one_s']:.2f} s, "
-                f"{row['ratio_one_by_one']:.1f}x;  batched {row['batched_s']:.2f} s, {row['ratio_batched']:.1f}x"
+                f"{row['ratio_one_by_one']:.1f}x;  batched {row['batched_s']:.2f} s, {row['ratio_batched']:.1f}x;  "
+                f"errors {row['ours_error']:.0e}, {row['one_by_one_error']:.0e}, {row['batched_error']:.0e} nats"
             )
-        print(f"  largest difference of a score: {worst:.1e} nats (must be at most 1e-4)")
-        print(f"  least ratio: {least:.1f}x (must be at least 3)")
+        print(f"  largest error of ours: {worst:.1e} nats (must be at most 1e-4)")
+        print(f"  least ratio to one by one: {least:.1f}x (must be at least 3)")
     raise SystemExit(0 if holds else 1)
 
 

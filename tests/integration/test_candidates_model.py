@@ -33,7 +33,7 @@ def _by_itself(loaded: LoadedModel, prompt_ids: list[int], ids: list[int]) -> fl
 
 
 def test_scores_equal_candidate_by_candidate_with_facts_in_front_and_without(loaded: LoadedModel) -> None:
-    facts = " ".join(f"Person {i} lives in town {i * 7 % 31}." for i in range(20))
+    facts = " ".join(f"Person {i} lives in town {i * 7 % 31}." for i in range(10))
     prompts = ["Alice Stone lives in", f"{facts} Alice Stone lives in", f"{facts} Bob Reeves was born in"]
     questions = [CandidateQuestion(prompt, CANDIDATES) for prompt in prompts]
     tokenizer: Any = loaded.tokenizer

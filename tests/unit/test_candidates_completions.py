@@ -145,6 +145,7 @@ FAKES: dict[str, tuple[Server, str]] = {
     "zero for all tokens": (_set(lambda *_: 0.0), "same log-probability"),
     "one value for all tokens": (_set(lambda *_: -2.5), "same log-probability"),
     "positive numbers": (_set(lambda token, i, n: 0.5), "no log-probability"),
+    "text for numbers": (_set(lambda *_: ""), "no log-probability"),
     "probabilities instead of logarithms": (_set(lambda token, i, n: 0.01 + 0.1 * i), "no log-probability"),
     "by length": (_set(lambda token, i, n: -float(len(token))), "scrambled"),
     "by place": (_set(lambda token, i, n: -0.1 * i), "scrambled"),

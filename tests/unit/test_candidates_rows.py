@@ -180,3 +180,15 @@ def test_how_long_a_packed_row_may_be() -> None:
     assert packable_tok(Gemma3TextConfig(**SIZE, sliding_window=16)) == 16
     rope = {"rope_type": "dynamic", "rope_theta": 10_000.0, "factor": 2.0}
     assert packable_tok(LlamaConfig(**SIZE, rope_parameters=rope)) == 128
+
+
+def test_a_model_with_an_adapter_is_packed_as_well() -> None:
+    peft = pytest.importorskip("peft")
+    settings = peft.LoraConfig(r=2, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    model = peft.get_peft_model(_model("llama"), settings).eval()
+    rows = _rows(4)
+    scorer = RowScorer(model)
+    assert _worst(scorer.score(rows), [_alone(model, row) for row in rows]) < 1e-4
+    assert (scorer.unpacked_because, scorer.num_alone) == ("", 0)
+    with model.disable_adapter():
+        assert _worst(scorer.score(rows), [_alone(model, row) for row in rows]) < 1e-4

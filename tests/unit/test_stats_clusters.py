@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -56,7 +58,9 @@ def test_a_statistic_of_paired_columns() -> None:
 
 
 @pytest.mark.parametrize("method", ["percentile", "bca"])
-def test_it_covers_a_mean_of_clusters_and_a_bootstrap_of_rows_does_not(method: str) -> None:
+def test_it_covers_a_mean_of_clusters_and_a_bootstrap_of_rows_does_not(
+    method: Literal["bca", "percentile"],
+) -> None:
     """Ten clusters of 16 rows with a common part each: the truth is 0, and rows alone are far too sure."""
     num, hits, naive = 120, 0, 0
     for i in range(num):

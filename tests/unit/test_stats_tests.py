@@ -59,8 +59,8 @@ def test_statistics_are_imported_without_scipys_slow_module() -> None:
 def test_equivalence_of_a_mean_is_the_larger_of_two_t_tests() -> None:
     value = stream(0, "tost").normal(0.05, 0.3, size=40)
     found = equivalent_mean(value, margin=0.2)
-    above = scipy_stats.ttest_1samp(value, -0.2, alternative="greater").pvalue
-    below = scipy_stats.ttest_1samp(value, 0.2, alternative="less").pvalue
+    above = scipy_stats.ttest_1samp(value, -0.2, alternative="greater")[1]
+    below = scipy_stats.ttest_1samp(value, 0.2, alternative="less")[1]
     assert found.p_value == pytest.approx(max(above, below))
     assert found.interval.level == pytest.approx(0.9)
 
@@ -131,7 +131,7 @@ def test_it_agrees_with_scipy() -> None:
     theirs = scipy_stats.permutation_test(
         (first, second),
         lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis),
-        n_resamples=np.inf,
+        n_resamples=100_000,
         vectorized=True,
         alternative="greater",  # its two-sided p-value is twice the smaller tail
     )

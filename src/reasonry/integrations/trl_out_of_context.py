@@ -105,9 +105,7 @@ class OutOfContextCallback(TrainerCallback):
             self._before = self._all(args, kwargs)
             self._keep(args, state, self._watch.from_scores(self._before))
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """A look, where one is due; asks the trainer to stop where an unwanted pair is inferred too far."""
         if state.is_world_process_zero and state.global_step % self.every_n_steps == 0:
             row = self._watch(self._scorer(args, kwargs))

@@ -71,10 +71,10 @@ def parse_echo(answer: Any, text: str, *, num_hidden: int = 0) -> Echo:
         raise EchoFault(
             f"it lists {len(names)} tokens for a text of {num} and one that it drew: those of the text are missing"
         )
-    if bad := next((v for v in values[1:num] if not _is_logp(v)), None):
-        raise EchoFault(f"{bad!r} is no log-probability")
     if any(v is None for v in values[1:num]):
         raise EchoFault("log-probabilities within the text are missing")
+    if bad := [v for v in values[1:num] if not _is_logp(v)]:
+        raise EchoFault(f"{bad[0]!r} is no log-probability")
     first = float(values[0]) if num_hidden and _is_logp(values[0]) else math.nan
     tops = found.get("top_logprobs")
     most = cast("list[Any]", tops)[:num] if isinstance(tops, list) else []

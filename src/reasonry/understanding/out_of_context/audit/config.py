@@ -45,10 +45,10 @@ class TrainConfig(Config):
 
     epochs: Count = 8
     """Times that every row is learnt from."""
-    batch_size: Count = 16
+    batch_size: Count = 8
     """Rows of a step."""
-    lr: Positive = 1e-3
-    """Learning rate; for all weights (rank 0) take about 5e-5."""
+    lr: Positive = 5e-4
+    """Learning rate; for all weights (rank 0) take about a tenth of it."""
     warmup_steps: NotNegative = 5
     """Steps over which it rises from 0."""
     decay: Share = 0.0
@@ -143,6 +143,7 @@ class AuditConfig(Config):
     """Run directory; a name under runs/ made from the settings when not given."""
     probes: ProbeConfig = ProbeConfig()
     tests: Annotated[TestConfig, Neutral] = TestConfig()
+    """Tests and verdicts; another setting judges again what was scored."""
     train: TrainConfig = TrainConfig()
     scoring: CandidateConfig = CandidateConfig()
     model_options: ModelConfig = ModelConfig()

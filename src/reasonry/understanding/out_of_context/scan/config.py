@@ -14,7 +14,7 @@ VERB = "probe out-of-context scan"
 
 
 class ScanConfig(Config):
-    """Which pairs of relations in a facts file a model may learn as a rule, and for how many subjects; needs no model."""
+    """Which pairs of relations in a facts file a model may learn as a rule, and for whom; needs no model."""
 
     facts: tyro.conf.Positional[Path]
     """JSONL of triples (subject, relation, object) or of prompts with completions, or CSV with a row for each subject
