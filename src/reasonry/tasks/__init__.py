@@ -62,6 +62,11 @@ TASKS: dict[str, TaskRow] = {
             "Generated mazes with keys and doors, solved by a plan; maze:small (or tiny, large) for their size.",
         ),
         TaskRow(
+            "running-totals",
+            "reasonry.tasks.running_totals:from_spec",
+            "Generated chains of sums on digits, modulo 10; running-totals:5 or running-totals:4-6 for operations.",
+        ),
+        TaskRow(
             "facts",
             "reasonry.tasks.facts.named:from_spec",
             "Made-up facts to train on, and questions held out; facts:sport-music or facts:city-language:shift.",

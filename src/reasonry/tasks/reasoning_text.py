@@ -80,6 +80,11 @@ TEXTS: dict[str, TextRow] = {
         "reasonry.tasks.maze.named:texts",
         "Generated mazes with keys and doors, the events of an A* search as steps; tiny, small, paper or large.",
     ),
+    "running-totals": TextRow(
+        "running-totals[:OPERATIONS]",
+        "reasonry.tasks.running_totals:texts",
+        "Generated chains of sums on digits, one operation a step; 8 operations unless given.",
+    ),
 }
 
 

@@ -57,7 +57,8 @@ class TextTrainConfig(TrainSettings):
     model: tyro.conf.Positional[str] = "smollm2-135m"
     """Hub id, local folder or packaged alias."""
     data: str = "word-problems:2"
-    """word-problems[:STEPS], prosqa, prontoqa, gsm8k, or a JSON or JSONL file with question, steps and answer."""
+    """running-totals, word-problems[:STEPS], prosqa, prontoqa, maze, gsm8k, or a JSON or JSONL file with question,
+    steps and answer."""
     num_train: Count = 2000
     """Training examples; fewer where a file has fewer."""
     max_stage: Count = 3

@@ -46,8 +46,8 @@ class WholeConfig(Config):
     """
 
     data: tyro.conf.Positional[str] = "maze"
-    """maze[:SIZE], word-problems[:STEPS], prosqa, prontoqa, gsm8k, or a JSON or JSONL file with question, steps and
-    answer."""
+    """running-totals, maze[:SIZE], word-problems[:STEPS], prosqa, prontoqa, gsm8k, or a JSON or JSONL file with
+    question, steps and answer."""
     num_train: Count = 4000
     """Training examples; fewer where a file has fewer."""
     num_validation: Count = 200

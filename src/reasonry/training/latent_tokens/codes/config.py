@@ -137,7 +137,8 @@ class FitConfig(CodesSettings):
     """
 
     data: tyro.conf.Positional[str] = "maze"
-    """maze, word-problems[:STEPS], prosqa, prontoqa, gsm8k, or a JSON or JSONL file with question, steps and answer."""
+    """running-totals, maze[:SIZE], word-problems[:STEPS], prosqa, prontoqa, gsm8k, or a JSON or JSONL file with
+    question, steps and answer."""
     tokenizer: str = ""
     """Of the model that shall be fine-tuned: hub id, folder or packaged alias; or words: a token for every word of the
     training examples. Words for maze when not given, else smollm2-135m."""

@@ -27,8 +27,8 @@ class EvalConfig(Config):
     methods: Annotated[tuple[str, ...], Neutral] = ()
     """Which of a run's methods answer the same questions; all that are finished when not given."""
     data: str = ""
-    """maze[:SIZE], word-problems[:STEPS], prosqa, prontoqa, gsm8k, or a JSON or JSONL file with question and answer;
-    what was trained on when not given."""
+    """running-totals, maze[:SIZE], word-problems[:STEPS], prosqa, prontoqa, gsm8k, or a JSON or JSONL file with
+    question and answer; what was trained on when not given."""
     split: SplitName = "test"
     """Which examples."""
     num: Annotated[int, Extends, Field(ge=1)] = 200
