@@ -20,7 +20,7 @@ from reasonry.core.report import read_report
 from reasonry.errors import EXIT_CHECK_FAILED, EXIT_DATA, EXIT_OK, EXIT_USAGE
 
 PAIR = "plays:listens_to"
-TRAIN = ("--train.adapter.rank", 0, "--train.lr", 3e-3, "--train.epochs", 30, "--train.warmup-steps", 2)
+TRAIN = ("--train.adapter.rank", 0, "--train.lr", 3e-3, "--train.epochs", 30, "--train.batch-size", 16)
 SMALL = ("--tests.num-boot", 100, "--train.look-every", 30)
 
 

@@ -11,14 +11,16 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 import torch
-from tests.ooc_audit_fakes import World
+from tests.ooc_audit_fakes import World, config
 from tests.ooc_audit_models import make_model
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from reasonry.core.models.load import load_causal_lm
-from reasonry.errors import DataError
+from reasonry.errors import ConfigError, DataError
 from reasonry.understanding.out_of_context.audit.arms import TrainRow
 from reasonry.understanding.out_of_context.audit.config import TrainConfig
 from reasonry.understanding.out_of_context.audit.learner import FactLearner
+from reasonry.understanding.out_of_context.audit.models import trainable
 from reasonry.understanding.out_of_context.audit.training_rows import IGNORED, Order, TokenRow, collate, token_rows
 
 
@@ -87,3 +89,23 @@ def test_a_step_does_not_learn_the_prompt(loaded: Any) -> None:
     assert row["loss"] == pytest.approx(expected, rel=1e-5)
     assert row["seen"] == 1.0
     assert learner.num_steps == 1
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_frozen_values_learn_nothing_and_all_else_does(tmp_path: Path, rank: int) -> None:
+    if rank:
+        pytest.importorskip("peft")
+    model: Any = load_causal_lm(str(make_model(tmp_path / "model", World(num_groups=3)))).model
+    settings = config(train={"adapter": {"rank": rank}})
+    learning = {
+        name for name, w in trainable(model, settings, freeze_values=True).named_parameters() if w.requires_grad
+    }
+    assert learning
+    assert not [name for name in learning if "v_proj" in name]
+    assert [name for name in learning if "o_proj" in name]
+
+
+def test_a_model_whose_values_are_not_apart_is_refused() -> None:
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=8, n_embd=8, n_layer=1, n_head=2, n_positions=8))
+    with pytest.raises(ConfigError, match="cannot be frozen alone"):
+        trainable(model, config(train={"adapter": {"rank": 0}}), freeze_values=True)

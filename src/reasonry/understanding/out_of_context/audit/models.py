@@ -115,7 +115,7 @@ class LocalModels:
         limit = context_tok(loaded.model)
         append = config.train.append_eos
         tokens = token_rows(rows, loaded.tokenizer, name=loaded.name, append_eos=append, limit_tok=limit)
-        model = _trainable(loaded.model, config, freeze_values=arm == "freeze-values")
+        model = trainable(loaded.model, config, freeze_values=arm == "freeze-values")
         scorer = self._scorer(loaded)  # adapters are put into the model itself, so that this one has them too
         pad_id = next((i for i in (loaded.tokenizer.pad_token_id, loaded.tokenizer.eos_token_id) if i is not None), 0)
         learner = FactLearner(
@@ -155,8 +155,17 @@ def _options(config: AuditConfig) -> ModelConfig:
     return options.with_(dtype="float32") if wants else options
 
 
-def _trainable(model: Any, config: AuditConfig, *, freeze_values: bool) -> Any:
-    """The model with adapters, or with all weights learning, but those of values where they are frozen."""
+def trainable(model: Any, config: AuditConfig, *, freeze_values: bool) -> Any:
+    """The model with adapters, or with all weights learning, but those of values where they are frozen.
+
+    Args:
+        model: Of transformers; changed in place.
+        config: Of the audit: rank, scale and places of adapters.
+        freeze_values: Whether weights of values learn nothing.
+
+    Raises:
+        ConfigError: The model has no weights of values apart from others, or adapters do not fit it.
+    """
     adapter = config.train.adapter
     if adapter.rank:
         from reasonry.core.models.lora import add_lora

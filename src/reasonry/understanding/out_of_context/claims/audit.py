@@ -1,7 +1,8 @@
 """Measurement behind the claim about a real language model: it is audited on made-up facts, causal and arbitrary ones.
 
-    index after    1 - mean rank / chance of the untold implications, tuned, cluster bootstrap interval (95 %)
-    p              group permutation, one-sided; of each data set for itself
+    value          the larger of two p-values of one data set: transfer after tuning, and its gain over the base model
+    p              group permutation, one-sided, all pairings; of each data set for itself; 5 groups give 1/120 or more
+    index          1 - mean rank / chance of the untold implications, cluster bootstrap interval (95 %)
     permuted       the same file with its implications shuffled among the bridge subjects: the control
 
 Each data set is a file and a training of its own, from the same base model, as in arXiv 2506.10887. What comes out is
@@ -42,12 +43,12 @@ def real_facts_lm(
     folder: str = "",
     **settings: Any,
 ) -> Measurement:
-    """Transfer index of one data set after fine-tuning a model on it; all data sets in the detail.
+    """p-value of the transfer of one data set after fine-tuning a model on it; all data sets in the detail.
 
     Args:
         model: To be fine-tuned, once for each data set.
         presets: Data sets of `tasks/facts`.
-        value_of: The one whose index is the value.
+        value_of: The one whose p-value is the value.
         num_groups: Pairs of answers in each.
         per_group: Subjects of each group.
         bridge_share: Share of them whose implication is told.
@@ -98,20 +99,23 @@ def real_facts_lm(
             done = audit(from_dict(AuditConfig, values))
             assert done.main is not None
             found[name] = done.main.pairs[0]
-    index = found[value_of].after.transfer_index
+    tests = found[value_of].tests
+    p = max(tests.after.p_value, tests.gain.p_value)
     detail = "; ".join(told(name, outcome) for name, outcome in found.items())
     num = found[value_of].pair.num_test
-    return Measurement(index.value, index.low, index.high, num, seed, detail)
+    return Measurement(p, p, p, num, seed, detail)
 
 
 def told(name: str, outcome: PairOutcome) -> str:
     """One data set in words."""
     before, after = outcome.before, outcome.after
+    index = after.transfer_index
     return (
         f"{name}: mean rank {before.mean_rank:.2f} -> {after.mean_rank:.2f} of {len(outcome.answers)} "
         f"(chance {after.chance:g}; among c's and b's {before.mean_rank_all:.2f} -> {after.mean_rank_all:.2f}), "
         f"p {outcome.tests.before.p_value:.2g} -> {outcome.tests.after.p_value:.2g}, "
-        f"gain p {outcome.tests.gain.p_value:.2g}, {outcome.verdict.kind}, "
+        f"gain p {outcome.tests.gain.p_value:.2g}, index {index.value:.2f} [{index.low:.2f}, {index.high:.2f}], "
+        f"{outcome.verdict.kind}, "
         f"facts {outcome.fact_rank[1]:.2f}, told implications {outcome.bridge_rank[1]:.2f}, "
         f"in context {outcome.in_context:.2f}"
     )

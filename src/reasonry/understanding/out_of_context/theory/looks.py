@@ -74,7 +74,7 @@ def optima_of(table: Table, *, solve: bool = False) -> Optima | None:
 
 
 def _solved(table: Table) -> Optima:
-    found = {norm: svm.solve(table, norm=norm) for norm in NORMS}
+    found: dict[Norm, svm.SvmSolution] = {norm: svm.solve(table, norm=norm) for norm in NORMS}
     values: dict[Norm, Optimum] = {}
     for norm, solution in found.items():
         margins = held_out_margins(solution.weights, table)

@@ -26,10 +26,13 @@ from reasonry.core.report import (
 from reasonry.core.report.model import Cell
 from reasonry.understanding.out_of_context.theory.closed_form import Norm
 from reasonry.understanding.out_of_context.theory.looks import NORMS
+from reasonry.understanding.out_of_context.theory.margins import cosine
 from reasonry.understanding.out_of_context.theory.matrix_chart import layout, matrix_chart
 from reasonry.understanding.out_of_context.theory.run import ArmResult, Lab
 
 _MAX_MATRICES, _MAX_SINGULAR = 4, 60
+_SCORES = ("step", "train_loss", "test_loss", "test_accuracy", "test_rank_all", "test_rank_within")
+_GEOMETRY = ("margin_ratio", "nuclear_at_1", "frobenius_sq_at_1", "cosine_nuclear", "cosine_frobenius")
 _MAX_RATIO, _MAX_OF_OPTIMUM = 1.5, 3.0
 _NAMES: dict[Norm, str] = {"nuclear": "nuclear-norm", "frobenius": "Frobenius-norm"}
 _COMPUTED = """\
@@ -108,17 +111,7 @@ def _outcome(done: Lab) -> Section:
         Column("rank, all answers", "decimal", 2),
         Column("rank, implications", "decimal", 2),
     ]
-    if done.is_linear:
-        columns += [
-            Column("test / train margin", "decimal", 3),
-            Column("nuclear norm at margin 1", "decimal", 3),
-            Column("squared Frobenius norm at margin 1", "decimal", 3),
-            Column("cosine, nuclear", "decimal", 3),
-            Column("cosine, Frobenius", "decimal", 3),
-        ]
-    rows = [_row(done, arm) for arm in done.arms]
-    if done.is_linear and done.optima is not None:
-        rows += [_optimum_row(done, norm) for norm in ("nuclear", "frobenius")]
+    rows = [_row(arm, _SCORES) for arm in done.arms]
     floor = _floor(done)
     blocks: list[Block] = [Note(f"{arm.name}: {arm.ended}.") for arm in done.arms if arm.ended]
     if (chart := _chart(done, "test_loss", "nats", [Reference(floor, "log n: nothing inferred")])) is not None:
@@ -132,19 +125,26 @@ def _outcome(done: Lab) -> Section:
     return Section("What was inferred", blocks)
 
 
-def _row(done: Lab, arm: ArmResult) -> list[Cell]:
-    last = arm.last
-    names = ["test_loss", "test_accuracy", "test_rank_all", "test_rank_within"]
-    if done.is_linear:
-        names += ["margin_ratio", "nuclear_at_1", "frobenius_sq_at_1", "cosine_nuclear", "cosine_frobenius"]
-    return [arm.name, last["step"], f"{last['train_loss']:.2g}", *(last.get(name) for name in names)]
+def _row(arm: ArmResult, names: Sequence[str]) -> list[Cell]:
+    return [arm.name, *(f"{arm.last[n]:.2g}" if n == "train_loss" else arm.last.get(n) for n in names)]
 
 
-def _optimum_row(done: Lab, norm: Norm) -> list[Cell]:
-    assert done.optima is not None
-    found = done.optima.values[norm]
-    cells: list[Cell] = [f"{_NAMES[norm]} optimum", None, None, None, None, None, None]
-    return [*cells, found.within, found.nuclear, found.frobenius_sq, None, None]
+def _at_the_end(done: Lab) -> Table:
+    columns = [
+        Column("arm"),
+        Column("test / train margin", "decimal", 3),
+        Column("nuclear norm at margin 1", "decimal", 2),
+        Column("squared Frobenius norm at margin 1", "decimal", 2),
+        Column("cosine, nuclear", "decimal", 3),
+        Column("cosine, Frobenius", "decimal", 3),
+    ]
+    rows = [_row(arm, _GEOMETRY) for arm in done.arms]
+    for norm in NORMS if done.optima is not None else ():
+        assert done.optima is not None
+        found, weights = done.optima.values[norm], done.optima.weights
+        cosines = [cosine(weights[norm], weights[other]) for other in NORMS]
+        rows.append([f"{_NAMES[norm]} optimum", found.within, found.nuclear, found.frobenius_sq, *cosines])
+    return Table(columns, rows, "At the end")
 
 
 # ---------------------------------------------------------------- linear models
@@ -170,7 +170,7 @@ def _margins(done: Lab) -> list[Section]:
         if (chart := _chart(done, name, title.lower(), least, limit=limit)) is not None:
             about = f"{title} over steps, one line for each arm, and the least that is possible."
             blocks.append(Chart(chart, title, about, "Larger values early on are left out.", span="half"))
-    return [Section("Margins and norms", blocks)] if blocks else []
+    return [Section("Margins and norms", [*blocks, _at_the_end(done)])]
 
 
 def _least(optimum: Any, norm: str) -> float:

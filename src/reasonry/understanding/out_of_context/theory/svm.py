@@ -10,7 +10,8 @@ people a file of facts has. (RECONSTRUCTED; the paper solves nothing numerically
 An optimum of the nuclear norm need not be unique; the one returned is symmetric in this sense. A kind that no training
 question tells anything about has the column 0.
 
-Shapes as in `table`; K kinds, C columns. cvxpy comes with ``pip install "reasonry[svm]"``.
+8 groups take half a second, 20 about a minute. Shapes as in `table`; K kinds, C columns. cvxpy comes with
+``pip install "reasonry[svm]"``.
 """
 
 from __future__ import annotations
