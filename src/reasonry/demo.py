@@ -50,6 +50,7 @@ METHODS = (
     Method("dultra", "reasonry.training.dultra.demo:unmask", "Diffusion"),
     Method("latent-tokens", "reasonry.training.latent_tokens.demo:shorten", "Codes"),
     Method("continuous-cot", "reasonry.training.continuous_cot.demo:superpose", "Thoughts"),
+    Method("out-of-context", "reasonry.understanding.out_of_context.demo:infer", "Facts"),
 )
 """After the votes, in order."""
 
@@ -151,7 +152,8 @@ def _join(voted: Report, reports: Mapping[Method, Report], claims: Sequence[Clai
         sections.append(Section("Claims", blocks, lead))
     return replace(
         voted,
-        title="Many answers, one vote; texts recognised; searches followed; turns to train on; passes; codes; thoughts",
+        title="Many answers, one vote; texts recognised; searches followed; turns to train on; passes; codes; "
+        "thoughts; facts",
         facts=facts,
         sections=[*sections, run],
     )

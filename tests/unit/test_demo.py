@@ -41,6 +41,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path, dict[str, A
         "Diffusion": part("passes", ["Frontier"]),
         "Codes": part("codes", ["What comes back"]),
         "Thoughts": part("thoughts", ["Thought by thought"]),
+        "Facts": part("facts", ["Risk map"]),
     }
     assert [method.title for method in demo.METHODS] == list(parts)
     for method, made in zip(demo.METHODS, parts.values(), strict=True):
@@ -90,6 +91,7 @@ def test_parts_come_in_order_and_get_folders_of_their_own(
         ("passes", tmp_path / "dultra"),
         ("codes", tmp_path / "latent-tokens"),
         ("thoughts", tmp_path / "continuous-cot"),
+        ("facts", tmp_path / "out-of-context"),
     ]
     assert {arguments["seed"] for _, _, arguments in called} == {5}
     assert found.lines == [
@@ -100,6 +102,7 @@ def test_parts_come_in_order_and_get_folders_of_their_own(
         "passes line",
         "codes line",
         "thoughts line",
+        "facts line",
     ]
     assert found.failed == []
 
@@ -118,6 +121,7 @@ def test_the_page_has_every_section_under_the_name_of_its_part(tmp_path: Path) -
         "Diffusion: frontier",
         "Codes: what comes back",
         "Thoughts: thought by thought",
+        "Facts: risk map",
         "Run",
     ]
     assert report.sections[-1].lead == "lead of votes Run"  # a reader repeats the demo, not a part of it
@@ -131,9 +135,10 @@ def test_the_page_has_every_section_under_the_name_of_its_part(tmp_path: Path) -
         "passes 0",
         "codes 0",
         "thoughts 0",
+        "facts 0",
     ]
     assert (report.subtitle, report.footer) == ("about votes", "foot of votes")
-    assert report.title.count(";") == 6  # one phrase for each part
+    assert report.title.count(";") == 7  # one phrase for each part
 
 
 @pytest.mark.usefixtures("called")
@@ -158,7 +163,7 @@ def test_claims_are_measured_last_and_those_that_fail_are_named(
     # The claim about the very run of votes reads its samples; any other draws its own.
     assert measured[0].arguments == {**_ARGUMENTS, "folder": str(tmp_path)}
     assert measured[1].arguments == {"seed": 1}
-    assert [line.split()[:2] for line in found.lines[7:]] == [["PASS", "voting-gain"], ["FAIL", "too-much"]]
+    assert [line.split()[:2] for line in found.lines[8:]] == [["PASS", "voting-gain"], ["FAIL", "too-much"]]
     assert found.results["from"] == "votes"
     assert found.results["watermark"] == {"from": "marks"} and found.results["gsm_agent"] == {"from": "agents"}
     assert found.results["pivotrl"] == {"from": "turns"}

@@ -26,7 +26,11 @@ DEFAULT_OPERATIONS = (8, 8)
 MOST_OPERATIONS = 64
 INSTRUCTION = "Work from left to right and keep the last digit of every result. End with the last digit alone."
 VERIFIER = "number"
-_TERMS = [("+", b) for b in range(1, 10)] + [("-", b) for b in range(1, 10)] + [("*", b) for b in (1, 3, 7, 9)] * 2
+_TERMS: list[tuple[str, int]] = [
+    *(("+", b) for b in range(1, 10)),
+    *(("-", b) for b in range(1, 10)),
+    *(("*", b) for b in (1, 3, 7, 9) * 2),
+]
 _MAX_IN_VAIN = 5_000
 
 
@@ -56,8 +60,8 @@ def texts(argument: str, *, num: int | None, seed: int, split: Split) -> list[Re
     while len(found) < num:
         total = int(rng.integers(10))
         question, steps = str(total), list[str]()
-        for at in rng.integers(len(_TERMS), size=int(rng.integers(low, high + 1))):
-            operation, term = _TERMS[at]
+        for at in rng.integers(len(_TERMS), size=int(rng.integers(low, high + 1))).tolist():
+            operation, term = _TERMS[int(at)]
             after = result(total, operation, term)
             question += f" {operation} {term}"
             steps.append(f"{total} {operation} {term} = {after}")
