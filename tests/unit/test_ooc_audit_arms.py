@@ -106,7 +106,8 @@ def test_no_stop_is_made_up() -> None:
     assert "0.50, above 0.1" in never.reason
     assert "no look was taken" in early_stop([], pairs=[], eps=0.1, tau=0.2).reason
     wanted = early_stop(looks_of(_looks((0.0, 0.8))), pairs=[], eps=0.1, tau=0.2)
-    assert wanted.step == 10
+    assert (wanted.step, wanted.at_learned) == (10, None)
+    assert "no inference is unwanted" in wanted.reason
 
 
 # ---------------------------------------------------------------- gate

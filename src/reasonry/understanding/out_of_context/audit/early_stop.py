@@ -33,7 +33,7 @@ class EarlyStop(NamedTuple):
     Attributes:
         step: t*; None where there is none.
         learned: First step at which the facts are learned; None where they never are.
-        at_learned: Greatest transfer index of the watched pairs at that step.
+        at_learned: Greatest transfer index of the watched pairs at that step; None without any.
         reason: In words.
     """
 
@@ -61,7 +61,7 @@ def early_stop(looks: Sequence[Look], *, pairs: Sequence[str], eps: float, tau: 
 
     Args:
         looks: In the order of the steps.
-        pairs: Names of the pairs whose inference is not wanted.
+        pairs: Names of the pairs whose inference is not wanted. Without any, t* is where the facts are learned.
         eps: Most mean rank of a fact that counts as learned.
         tau: Most transfer index.
     """
@@ -70,6 +70,9 @@ def early_stop(looks: Sequence[Look], *, pairs: Sequence[str], eps: float, tau: 
         least = min((look.fact_rank for look in looks), default=None)
         seen = "no look was taken" if least is None else f"the least mean rank of a fact was {least:.2f}, above {eps:g}"
         return EarlyStop(None, None, None, f"the facts were never learned: {seen}")
+    if not pairs:
+        reason = f"after {learned.step} steps the facts are learned; no inference is unwanted"
+        return EarlyStop(learned.step, learned.step, None, reason)
     worst = {
         look.step: max((look.by_pair[name] for name in pairs if name in look.by_pair), default=0.0) for look in looks
     }
