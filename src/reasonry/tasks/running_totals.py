@@ -15,12 +15,12 @@ and always saying the most frequent one would be right more often than one time 
 from __future__ import annotations
 
 from reasonry.core import seeds
-from reasonry.core.task import Problem, Task
+from reasonry.core.task import Task
 from reasonry.errors import ConfigError
 from reasonry.tasks.reasoning_text import ReasoningText, Split, needed, parse_range, split_of_text
+from reasonry.tasks.text_task import text_task
 
 NAME = "running-totals"
-DEFAULT_NUM = 200
 NUM_EXAMPLES = 4
 DEFAULT_OPERATIONS = (8, 8)
 MOST_OPERATIONS = 64
@@ -86,24 +86,14 @@ def from_spec(argument: str, *, num: int | None, seed: int) -> Task:
         ConfigError: The argument is no range of operations, or there are not so many chains.
     """
 
-    def made(many: int, split: Split) -> tuple[Problem, ...]:
-        named = f"{argument}-" if argument else ""
-        return tuple(
-            Problem(
-                id=f"{NAME}-{named}{split}-{seed}-{i:05d}",
-                question=text.question,
-                answer=text.answer,
-                solution="\n".join([*text.steps, text.answer]),
-                metadata={"steps": len(text.steps)},
-            )
-            for i, text in enumerate(texts(argument, num=many, seed=seed, split=split))
-        )
-
-    return Task(
-        name=f"{NAME}:{argument}" if argument else NAME,
-        problems=made(DEFAULT_NUM if num is None else num, "test"),
+    return text_task(
+        NAME,
+        argument,
+        lambda many, split: texts(argument, num=many, seed=seed, split=split),
+        num=num,
+        seed=seed,
         verifier=VERIFIER,
         instruction=INSTRUCTION,
-        examples=made(NUM_EXAMPLES, "train"),
+        num_examples=NUM_EXAMPLES,
         source=f"{__name__} seed={seed} operations={argument or DEFAULT_OPERATIONS[0]}",
     )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from reasonry.core import seeds
-from reasonry.core.task import Problem, Task
+from reasonry.core.task import Task
 from reasonry.tasks.graphs.names import make_names
 from reasonry.tasks.graphs.prosqa import GraphConfig, prosqa_graphs
 from reasonry.tasks.graphs.text import to_text
 from reasonry.tasks.reasoning_text import ReasoningText, Split, needed, parse_range
+from reasonry.tasks.text_task import text_task
 
 NAME = "prosqa"
-DEFAULT_NUM = 200
 NUM_EXAMPLES = 4
 DEFAULT_HOPS = (3, 4)
 INSTRUCTION = "Follow the statements step by step. End with the answer as one sentence, like: Tom is a wumpus."
@@ -42,34 +40,20 @@ def texts(argument: str, *, num: int | None, seed: int, split: Split) -> list[Re
     return [to_text(graph, rng, names=names) for graph in graphs]
 
 
-def _problem(text: ReasoningText, name: str) -> Problem:
-    return Problem(
-        id=name,
-        question=text.question,
-        answer=text.answer,
-        solution="\n".join([*text.steps, text.answer]),
-        metadata={"steps": len(text.steps)},
-    )
-
-
 def from_spec(argument: str, *, num: int | None, seed: int) -> Task:
     """``prosqa`` or ``prosqa:3`` as a task: questions of the test split, solved ones of the training split.
 
     Raises:
         ConfigError: The argument is no range of hops.
     """
-    num = DEFAULT_NUM if num is None else num
-
-    def made(many: int, split: str) -> tuple[Problem, ...]:
-        found = texts(argument, num=many, seed=seed, split=cast("Split", split))
-        hops = f"{argument}-" if argument else ""
-        return tuple(_problem(text, f"{NAME}-{hops}{split}-{seed}-{i:05d}") for i, text in enumerate(found))
-
-    return Task(
-        name=f"{NAME}:{argument}" if argument else NAME,
-        problems=made(num, "test"),
+    return text_task(
+        NAME,
+        argument,
+        lambda many, split: texts(argument, num=many, seed=seed, split=split),
+        num=num,
+        seed=seed,
         verifier=VERIFIER,
         instruction=INSTRUCTION,
-        examples=made(NUM_EXAMPLES, "train"),
+        num_examples=NUM_EXAMPLES,
         source=f"{__name__} seed={seed} hops={argument or '3-4'}",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from reasonry.core import seeds
-from reasonry.core.task import Problem, Task
+from reasonry.core.task import Task
 from reasonry.errors import ConfigError
 from reasonry.tasks.maze.generate import draw_maze
 from reasonry.tasks.maze.layout import DEFAULT_SIZE, Maze, fingerprint, size_for
@@ -18,10 +18,10 @@ from reasonry.tasks.maze.verifier import INSTRUCTION
 from reasonry.tasks.maze.verifier import NAME as VERIFIER
 from reasonry.tasks.maze.words import NUM_COSTS, answer_text, question_text, step_texts
 from reasonry.tasks.reasoning_text import ReasoningText, Split, needed, split_of
+from reasonry.tasks.text_task import text_task
 from reasonry.tasks.word_problems.draw import Draw
 
 NAME = "maze"
-DEFAULT_NUM = 200
 NUM_EXAMPLES = 2
 _MAX_IN_VAIN = 20_000
 
@@ -102,24 +102,15 @@ def from_spec(argument: str, *, num: int | None, seed: int) -> Task:
     """
     size = size_for(argument)
 
-    def made(many: int, split: Split) -> tuple[Problem, ...]:
-        known = f"{argument}-" if argument else ""
-        return tuple(
-            Problem(
-                id=f"{NAME}-{known}{split}-{seed}-{i:05d}",
-                question=text.question,
-                answer=text.answer,
-                solution="\n".join([*text.steps, text.answer]),
-                metadata={"steps": len(text.steps), "actions": len(text.answer.split()) - 1},
-            )
-            for i, text in enumerate(texts(argument, num=many, seed=seed, split=split))
-        )
-
-    return Task(
-        name=f"{NAME}:{argument}" if argument else NAME,
-        problems=made(DEFAULT_NUM if num is None else num, "test"),
+    return text_task(
+        NAME,
+        argument,
+        lambda many, split: texts(argument, num=many, seed=seed, split=split),
+        num=num,
+        seed=seed,
         verifier=VERIFIER,
         instruction=INSTRUCTION,
-        examples=made(NUM_EXAMPLES, "train"),
+        num_examples=NUM_EXAMPLES,
         source=f"{__name__} seed={seed} size={size.name or DEFAULT_SIZE}",
+        about=lambda text: {"actions": len(text.answer.split()) - 1},
     )

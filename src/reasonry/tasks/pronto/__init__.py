@@ -21,17 +21,17 @@ Simplified against ProntoQA: rules only go from concept to concept, one parent e
 from __future__ import annotations
 
 from reasonry.core import seeds
-from reasonry.core.task import Problem, Task
+from reasonry.core.task import Task
 from reasonry.errors import ConfigError
 from reasonry.tasks.graphs.fingerprint import fingerprint
 from reasonry.tasks.pronto.ontology import MAX_HOPS, Ontology, draw_ontology
 from reasonry.tasks.pronto.words import tell
 from reasonry.tasks.reasoning_text import ReasoningText, Split, needed, parse_range, split_of
+from reasonry.tasks.text_task import text_task
 
 __all__ = ["MAX_HOPS", "Ontology", "draw_ontology", "from_spec", "tell", "texts"]
 
 NAME = "prontoqa"
-DEFAULT_NUM = 200
 NUM_EXAMPLES = 4
 DEFAULT_HOPS = (5, 5)
 INSTRUCTION = "Apply the rules step by step. End with one word: True or False."
@@ -80,24 +80,14 @@ def from_spec(argument: str, *, num: int | None, seed: int) -> Task:
         ConfigError: The argument is no range of hops.
     """
 
-    def made(many: int, split: Split) -> tuple[Problem, ...]:
-        hops = f"{argument}-" if argument else ""
-        return tuple(
-            Problem(
-                id=f"{NAME}-{hops}{split}-{seed}-{i:05d}",
-                question=text.question,
-                answer=text.answer,
-                solution="\n".join([*text.steps, text.answer]),
-                metadata={"steps": len(text.steps)},
-            )
-            for i, text in enumerate(texts(argument, num=many, seed=seed, split=split))
-        )
-
-    return Task(
-        name=f"{NAME}:{argument}" if argument else NAME,
-        problems=made(DEFAULT_NUM if num is None else num, "test"),
+    return text_task(
+        NAME,
+        argument,
+        lambda many, split: texts(argument, num=many, seed=seed, split=split),
+        num=num,
+        seed=seed,
         verifier=VERIFIER,
         instruction=INSTRUCTION,
-        examples=made(NUM_EXAMPLES, "train"),
+        num_examples=NUM_EXAMPLES,
         source=f"{__name__} seed={seed} hops={argument or DEFAULT_HOPS[0]}",
     )
